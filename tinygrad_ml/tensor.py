@@ -1,0 +1,724 @@
+"""Tensor: an array, its gradient, its place in the graph; operators; NumPy's two protocols."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import operator
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import rules  # noqa: F401  (fills the table)
+from .array_methods import ArrayMethods
+from .engine import pull
+from .graph import FullNode, Leaf, Node, Output, fingerprint, grad_mode, next_order
+from .primitive import COMPOSITES, DROP, KEEP, PLAIN, PRIMITIVES, Primitive, Shell
+
+_ndarray, _float64, _float32 = np.ndarray, np.float64, np.float32
+#: Depth of `grad` and its kin: inside, turning a traced Tensor into a float would silence its gradient.
+tracing = [0]
+
+
+class Tensor(ArrayMethods):
+    """An array that remembers how it was computed, so that derivatives can be taken.
+
+    NumPy's functions, ufuncs, operators and methods work on it, mixed with arrays and numbers.
+
+    Parameters
+    ----------
+    data : array_like
+        An array is wrapped and not copied; arrays of other libraries that speak NumPy's protocols stay
+        what they are.
+    requires_grad : bool, default=False
+        Whether `backward` shall leave the gradient with respect to this tensor in `grad`.
+    dtype : data type, optional
+        Convert to this type first.
+
+    Raises
+    ------
+    TypeError
+        For integers that shall have a gradient, for objects that are not numbers, and for a Tensor that is
+        part of a graph.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_ml as tg
+    >>> x = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> np.sum(np.exp(x) * x).backward()
+    >>> bool(np.allclose(x.grad, np.exp(x.data) * (1 + x.data)))
+    True
+    """
+
+    __slots__ = ("_data", "_node", "_grad", "__weakref__")
+    __hash__ = object.__hash__
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
+        self._data = _as_array(data, dtype)
+        self._node: Any = None
+        self._grad: Any = None
+        if requires_grad:
+            self.requires_grad = True
+
+    @property
+    def data(self) -> Any:
+        """The array. Of a computed Tensor it is read-only, because the graph may still read it."""
+        data = self._data
+        if isinstance(data, np.generic):
+            data = np.asarray(data)
+            if self.is_leaf:
+                self._data = data
+        if type(data) is _ndarray and not self.is_leaf:
+            data = data.view()
+            data.flags.writeable = False
+        return data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "data: this tensor was computed from others, and changing it would make their gradients wrong; "
+                "assign to a leaf, or to x.detach()"
+            )
+        value = _as_array(value)
+        if self._node is not None and (value.shape != self._data.shape or value.dtype != self._data.dtype):
+            raise ValueError(
+                f"data: a tensor that requires grad keeps its shape {self._data.shape} and dtype {self._data.dtype}; "
+                f"got shape {value.shape} and dtype {value.dtype}"
+            )
+        self._data = value
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that `backward` left here: an array of data's shape and dtype, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None and np.shape(value) != self.shape:
+            raise ValueError(f"grad: expected shape {self.shape} as the data's, got {np.shape(value)}")
+        self._grad = value
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not self.is_leaf:
+            raise RuntimeError("requires_grad: set it on leaves; for a computed tensor without history use x.detach()")
+        if not value:
+            self._node = None
+        elif self._node is None:
+            if self.dtype.kind not in "fc":
+                raise TypeError(
+                    f"requires_grad: only floating-point tensors have gradients, and this one is {self.dtype}. "
+                    "Write 1.0 instead of 1, or pass dtype=float."
+                )
+            self._node = Leaf(self)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the tensor was made by the user rather than computed."""
+        return self._node is None or type(self._node) is Leaf
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self._data.size  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def T(self) -> Any:
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        return np.matrix_transpose(self)
+
+    @property
+    def real(self) -> Any:
+        return np.real(self)
+
+    @property
+    def imag(self) -> Any:
+        return np.imag(self)
+
+    @property
+    def flat(self) -> Iterator[Any]:
+        return iter(np.ravel(self))
+
+    def backward(self, gradient: Any = None, create_graph: bool = False) -> None:
+        """Add the gradient of this tensor to `grad` of every leaf it was computed from.
+
+        Parameters
+        ----------
+        gradient : array_like, optional
+            The gradient with respect to this tensor, of its shape; 1 by default for a single number.
+        create_graph : bool, default=False
+            Record the backward pass too, so that ``grad`` is a Tensor that can be differentiated.
+
+        Raises
+        ------
+        RuntimeError
+            Where this tensor needs no gradient, where it is not a single real number and no `gradient` is
+            given, and where a leaf was changed since it was used.
+        ValueError
+            Where `gradient` has another shape.
+        """
+        if self._node is None:
+            raise RuntimeError(
+                "backward: this tensor was not computed from any tensor with requires_grad=True, "
+                "or was computed under no_grad()"
+            )
+        gradient = _seed(self, gradient)
+        for leaf, (grad, owned) in pull(self._node, gradient, wrap=_make if create_graph else None).items():
+            tensor = leaf.owner and leaf.owner()
+            if tensor is None:
+                continue
+            if grad.dtype.kind == "c":
+                grad = np.conjugate(grad)
+            if grad.dtype != tensor.dtype:
+                grad = grad.astype(tensor.dtype)
+            if tensor._grad is not None:
+                grad = tensor._grad + grad
+            elif not owned and not create_graph:
+                grad = grad.copy() if type(grad) is not _ndarray else np.array(grad, order="K")
+            if isinstance(grad, Tensor) and not create_graph:
+                grad = grad._data
+            tensor._grad = np.asarray(grad) if isinstance(grad, np.generic) else grad
+
+    def detach(self) -> Tensor:
+        """The same array without its history."""
+        return _make(self._data, None)
+
+    def numpy(self) -> Any:
+        """The array; read-only where the tensor is computed and part of a graph."""
+        return self.data
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        return self._data.item()
+
+    def tolist(self) -> Any:
+        return self._data.tolist()
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self._grad = None
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        return np.astype(self, dtype, copy=copy)
+
+    def copy(self, order: Any = "K") -> Any:
+        return np.copy(self, order=order)
+
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({}) if self.is_leaf else self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError("deepcopy: only leaves can be copied with their gradients; use x.detach() first")
+        twin = type(self).__new__(type(self))
+        Tensor.__init__(twin, self._data.copy(), self.requires_grad)
+        twin._grad = None if self._grad is None else self._grad.copy()
+        memo[id(self)] = twin
+        return twin
+
+    def __reduce__(self) -> Any:
+        if not self.is_leaf:
+            raise TypeError("pickle: a tensor that is part of a graph cannot be pickled; use x.detach()")
+        return _rebuild, (type(self), self._data, self.requires_grad, self._grad)
+
+    def __repr__(self) -> str:
+        body = np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(") if isinstance(
+            self._data, (_ndarray, np.generic)) else repr(self._data)  # fmt: skip
+        dtype = "" if self.dtype in (np.float64, np.int64, np.bool_) else f", dtype={self.dtype}"
+        return f"Tensor({body}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.ndim == 0 else format(str(self), spec)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d Tensor")
+        return iter([self[i] for i in range(len(self))])
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(self == value))
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self._number("float"))
+
+    def __int__(self) -> int:
+        return int(self._number("int"))
+
+    def __complex__(self) -> complex:
+        return complex(self._number("complex"))
+
+    def __index__(self) -> int:
+        return operator.index(self._data)
+
+    def _number(self, kind: str) -> Any:
+        if self._node is not None and tracing[0]:
+            raise TypeError(
+                f"{kind}(): inside grad, jacobian and their kin this would silently cut the tensor from its gradient. "
+                "Use np.* functions instead of math.*, or x.detach() where no gradient is wanted."
+            )
+        return self._data.item()
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if self._node is not None:
+            raise TypeError(
+                "a Tensor that requires grad was about to be turned into a plain array, which would silently cut it "
+                "from its gradient. Use a NumPy function that has a rule (np.stack for lists of Tensors), or "
+                "x.detach() where no gradient is wanted."
+            )
+        return np.asarray(self._data, dtype=dtype) if not copy else np.array(self._data, dtype=dtype)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "x[i] = v: a Tensor is not written to in place, because the graph may still read it. "
+            "Use np.where(mask, v, x) or np.concatenate to compute a new one, or x.data[i] = v on a leaf."
+        )
+
+    def __getitem__(self, index: Any) -> Any:
+        return apply(_GETITEM, (self, index))
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:
+            primitive = PRIMITIVES.get(ufunc)
+            if primitive is not None:
+                if not primitive.elementwise:
+                    return apply(primitive, inputs)
+                if len(inputs) == 1:
+                    return unary(primitive, inputs[0])
+                if len(inputs) == 2:
+                    return binary(primitive, inputs[0], inputs[1])
+        return _general_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return _call(function, args, kwargs)
+
+    @staticmethod
+    def _apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return apply(primitive, args, kwargs)
+
+    def __add__(self, other: Any) -> Any:
+        return binary(_ADD, self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return binary(_ADD, other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return binary(_SUBTRACT, self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return binary(_SUBTRACT, other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return binary(_MULTIPLY, self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return binary(_MULTIPLY, other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return binary(_DIVIDE, self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return binary(_DIVIDE, other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return np.power(self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return np.power(other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return apply(_MATMUL, (self, other))
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return apply(_MATMUL, (other, self))
+
+    def __mod__(self, other: Any) -> Any:
+        return np.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return np.remainder(other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return np.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return np.floor_divide(other, self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __neg__(self) -> Any:
+        return unary(_NEGATIVE, self)
+
+    def __pos__(self) -> Any:
+        return np.positive(self)
+
+    def __abs__(self) -> Any:
+        return np.absolute(self)
+
+    def __eq__(self, other: Any) -> Any:
+        return np.equal(self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return np.not_equal(self, other)
+
+    def __lt__(self, other: Any) -> Any:
+        return np.less(self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return np.less_equal(self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return np.greater(self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return np.greater_equal(self, other)
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._in_place(operator.iadd, self.__add__, other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._in_place(operator.isub, self.__sub__, other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._in_place(operator.imul, self.__mul__, other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._in_place(operator.itruediv, self.__truediv__, other)
+
+    def _in_place(self, in_place: Any, out_of_place: Any, other: Any) -> Any:
+        """``x += v`` updates a leaf under `no_grad`, and makes a new tensor of anything else."""
+        if type(self._node) is not Leaf:
+            return out_of_place(other)
+        if grad_mode.enabled:
+            raise RuntimeError(
+                f"{in_place.__name__}: a leaf that requires grad is updated in place outside no_grad(). "
+                "For a training step write `with tg.no_grad(): w -= rate * w.grad`, or w.data -= rate * w.grad."
+            )
+        self._data = in_place(self.data, _raw(other))
+        return self
+
+
+_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _NEGATIVE, _MATMUL, _GETITEM = (
+    PRIMITIVES[function]
+    for function in (np.add, np.subtract, np.multiply, np.divide, np.negative, np.matmul, operator.getitem)
+)
+
+_new_tensor, _new_node, _new_full_node = Tensor.__new__, Node.__new__, FullNode.__new__
+
+
+def _make(data: Any, node: Any) -> Tensor:
+    tensor = _new_tensor(Tensor)
+    tensor._data = data
+    tensor._node = node
+    tensor._grad = None
+    return tensor
+
+
+def unary(primitive: Primitive, x: Any) -> Any:
+    """Apply and record an elementwise operation on one Tensor."""
+    a, p = x._data, x._node
+    ans = primitive.forward(a)
+    out = _new_tensor(Tensor)
+    out._data = ans
+    out._grad = None
+    if p is None or not grad_mode.enabled:
+        out._node = None
+        return out
+    node: Node
+    if type(p) is Leaf:
+        node = _new_full_node(FullNode)
+        node.kwargs = node.cache = None
+        node.marks = _mark((p, a))
+    else:
+        node = _new_node(Node)
+    out._node = node
+    node.order = next_order()
+    node.primitive = primitive
+    node.edges = ((p, primitive.rules[0], 0, None),)
+    keep_ans, keep_a = primitive.plans.get(_ONE) or primitive.plan(_ONE)
+    node.saved = (ans if keep_ans else None, a if keep_a else None)
+    return out
+
+
+def binary(primitive: Primitive, x: Any, y: Any) -> Any:
+    """Apply and record an elementwise operation on two arguments, of which at least one is a Tensor."""
+    if isinstance(x, Tensor):
+        a, p = x._data, x._node
+    else:
+        a, p = x, None
+    if isinstance(y, Tensor):
+        b, q = y._data, y._node
+    else:
+        b, q = y, None
+    ans = primitive.forward(a, b)
+    out = _new_tensor(Tensor)
+    out._data = ans
+    out._grad = None
+    if (p is None and q is None) or not grad_mode.enabled:
+        out._node = None
+        return out
+    node: Node
+    if type(p) is Leaf or type(q) is Leaf:
+        node = _new_full_node(FullNode)
+        node.kwargs = node.cache = None
+        node.marks = _mark((p, a), (q, b))
+    else:
+        node = _new_node(Node)
+    out._node = node
+    node.order = next_order()
+    node.primitive = primitive
+    # A gradient has the answer's shape and dtype: are they the arguments' too?
+    like_a = like_b = None
+    if not (type(b) is float or type(b) is int or type(a) is float or type(a) is int):
+        if not (type(a) is type(b) is _float64) and (
+            a.__class__ is not b.__class__ or a.shape != b.shape or a.dtype is not b.dtype or type(ans) is not type(a)
+        ):
+            like_a, like_b = (None if r is None else (d.shape, d.dtype) for d, r in ((a, p), (b, q)))
+    rules = primitive.rules
+    if q is None:
+        needs = _FIRST
+        node.edges = ((p, rules[0], 0, like_a),)
+    elif p is None:
+        needs = _SECOND
+        node.edges = ((q, rules[1], 1, like_b),)
+    else:
+        needs = _BOTH
+        node.edges = ((p, rules[0], 0, like_a), (q, rules[1], 1, like_b))
+    keep_ans, keep_a, keep_b = primitive.plans.get(needs) or primitive.plan(needs)
+    node.saved = (ans if keep_ans else None, a if keep_a else None, b if keep_b else None)
+    return out
+
+
+_ONE, _FIRST, _SECOND, _BOTH = (True,), (True, False), (False, True), (True, True)
+
+
+def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
+    """Apply `primitive`, and record it where a gradient may be wanted."""
+    if kwargs and any(isinstance(value, Tensor) for value in kwargs.values()):
+        args, kwargs = _positional(primitive, args, kwargs)
+    raw = tuple([arg._data if isinstance(arg, Tensor) else arg for arg in args])
+    ans = primitive.forward(*raw, **kwargs) if kwargs else primitive.forward(*raw)
+    cache = None
+    if primitive.cached_rules:
+        ans, *rest = ans
+        cache = tuple(rest)
+    parents = [arg._node if isinstance(arg, Tensor) else None for arg in args]
+    needs = tuple([parent is not None for parent in parents])
+    if not any(needs) or not grad_mode.enabled:
+        if primitive.outputs:
+            return _results(ans, [_make(part, None) for part in ans])
+        return _make(ans, None)
+    node = _new_full_node(FullNode)
+    node.order = next_order()
+    node.primitive = primitive
+    node.kwargs = kwargs or None
+    node.cache = cache
+    node.marks = _mark(*zip(parents, raw, strict=True))
+    edges = []
+    for i, parent in enumerate(parents):
+        if parent is not None:
+            rule = primitive.rule(i)
+            if rule is None:
+                raise TypeError(
+                    f"{primitive.name}: no derivative is known with respect to {primitive.argument_name(i)}, "
+                    "which requires grad; pass it without history (x.detach())"
+                )
+            edges.append((parent, rule, i, (raw[i].shape, raw[i].dtype)))
+    node.edges = tuple(edges)
+    plan = primitive.plans.get(needs) or primitive.plan(needs)
+    if primitive.outputs:
+        node.saved = tuple(map(_keep, ((), *raw), plan))
+        node.saved = (tuple(ans) if plan[0] else None, *node.saved[1:])
+        return _results(ans, [_make(part, Output(node, k, len(ans))) for k, part in enumerate(ans)])
+    node.saved = tuple(map(_keep, (ans, *raw), plan))
+    return _make(ans, node)
+
+
+def _keep(array: Any, use: int) -> Any:
+    return array if use == KEEP else None if use == DROP else Shell(array)
+
+
+def _results(ans: Any, parts: list[Tensor]) -> Any:
+    """`parts` in the kind of tuple that the function returned."""
+    return type(ans)(*parts) if hasattr(ans, "_fields") else type(ans)(parts)
+
+
+def _mark(*inputs: tuple[Any, Any]) -> tuple[tuple[Leaf, Any], ...] | None:
+    marks = tuple([(p, fingerprint(a)) for p, a in inputs if type(p) is Leaf and p.owner is not None])
+    return marks or None
+
+
+def _positional(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The call with every argument up to the last Tensor by position, as rules expect them."""
+    try:
+        bound = inspect.signature(primitive.function).bind(*args, **kwargs)
+    except (TypeError, ValueError) as error:
+        names = [name for name, value in kwargs.items() if isinstance(value, Tensor)]
+        raise TypeError(f"{primitive.name}: pass the Tensor {', '.join(names)} by position") from error
+    bound.apply_defaults()
+    values = list(bound.arguments.items())
+    last = max(i for i, (_, value) in enumerate(values) if isinstance(value, Tensor))
+    given = {name: value for name, value in values[last + 1 :] if name in kwargs}
+    return tuple(value for _, value in values[: last + 1]), given
+
+
+def _as_array(data: Any, dtype: Any = None) -> Any:
+    if isinstance(data, Tensor):
+        if data._node is not None:
+            raise TypeError(
+                "Tensor: the argument is a Tensor that requires grad, and wrapping it again would cut it from its "
+                "history; use it as it is, or x.detach()"
+            )
+        data = data._data
+    if not hasattr(data, "__array_function__") or isinstance(data, np.generic):
+        scalar = isinstance(data, (int, float, complex, np.generic))
+        data = np.asarray(data, dtype)
+        if scalar:
+            data = data[()]  # NumPy is 8 times as fast on its scalars as on 0-d arrays
+    elif dtype is not None:
+        data = data.astype(dtype, copy=False)
+    if data.dtype.kind not in "biufc":
+        raise TypeError(f"Tensor: needs numbers, got an array of dtype {data.dtype}")
+    return data
+
+
+def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, grad: Any) -> Tensor:
+    tensor = kind.__new__(kind)
+    Tensor.__init__(tensor, data, requires_grad)
+    tensor._grad = grad
+    return tensor
+
+
+def _seed(tensor: Tensor, gradient: Any) -> Any:
+    """The gradient at the root of a backward pass."""
+    data = tensor._data
+    if gradient is None:
+        if data.size != 1 or data.dtype.kind == "c":
+            raise RuntimeError(
+                f"backward: the tensor has shape {data.shape} and dtype {data.dtype}, and only a single real number "
+                "has a gradient of its own; sum it first, or pass gradient= of its shape"
+            )
+        return type(data)(1) if isinstance(data, np.generic) else np.ones_like(data)
+    if np.shape(gradient) != data.shape:
+        raise ValueError(f"backward: gradient has shape {np.shape(gradient)}, expected {data.shape} as the tensor's")
+    if not hasattr(gradient, "dtype") or gradient.dtype != data.dtype:
+        gradient = np.asarray(gradient) if not hasattr(gradient, "astype") else gradient
+        if gradient.dtype.kind == "c" and data.dtype.kind != "c":
+            raise TypeError(f"backward: gradient is {gradient.dtype} for a tensor of dtype {data.dtype}")
+        gradient = gradient.astype(data.dtype)
+    if data.dtype.kind == "c":
+        gradient = np.conjugate(gradient)
+    return _raw(gradient) if isinstance(gradient, Tensor) and gradient._node is None else gradient
+
+
+def _raw(value: Any) -> Any:
+    """`value` with every Tensor in it, at any depth of lists and tuples, replaced by its array."""
+    if isinstance(value, Tensor):
+        return value._data
+    if isinstance(value, (list, tuple)):
+        items = [_raw(item) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value
+
+
+def _call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a NumPy function does on Tensors."""
+    if kwargs.get("out") is not None:
+        raise TypeError(
+            f"{function.__name__}: out= is not supported on Tensors, because the graph may still read what it would "
+            "overwrite; use the result instead"
+        )
+    primitive = PRIMITIVES.get(function)
+    if primitive is not None:
+        return apply(primitive, args, _supported(primitive, kwargs))
+    implementation = COMPOSITES.get(function)
+    if implementation is not None:
+        return implementation(*args, **kwargs)
+    if function in PLAIN:
+        return function(*_raw(args), **{name: _raw(value) for name, value in kwargs.items()})
+    raise _unsupported(function)
+
+
+def _supported(primitive: Primitive, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The keywords that were really given, all of which the rules know."""
+    kwargs = {name: value for name, value in kwargs.items() if name != "out" and value is not np._NoValue}
+    unknown = sorted(kwargs.keys() - primitive.keywords) if kwargs else ()
+    if unknown:
+        raise TypeError(
+            f"{primitive.name}: {unknown[0]}= is not supported on Tensors; "
+            f"supported: {', '.join(sorted(primitive.keywords)) or 'no keywords'}"
+        )
+    return kwargs
+
+
+_REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+_ACCUMULATIONS = {np.add: np.cumsum, np.multiply: np.cumprod}
+
+
+def _general_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Ufunc calls with keywords, and the ufunc methods."""
+    for name, value in kwargs.items():
+        if name == "out" and any(out is not None for out in value):
+            raise TypeError(
+                f"{ufunc.__name__}: out= (or an in-place operator on an ndarray) would turn a Tensor into plain numbers; "
+                "use the result instead"
+            )
+    if ufunc in PLAIN:
+        return getattr(ufunc, method)(*_raw(inputs), **kwargs)
+    if ufunc not in PRIMITIVES and "scipy.special" in sys.modules:
+        from .rules import special  # noqa: F401  (SciPy is loaded only by those who use it)
+    primitive = PRIMITIVES.get(ufunc)
+    if primitive is None:
+        raise _unsupported(ufunc)
+    if method == "__call__":
+        return apply(primitive, inputs, _supported(primitive, kwargs))
+    if method == "reduce" and ufunc in _REDUCTIONS:
+        axis = kwargs.pop("axis", 0) if len(inputs) == 1 else inputs[1]
+        return _REDUCTIONS[ufunc](inputs[0], axis=axis, **kwargs)
+    if method == "accumulate" and ufunc in _ACCUMULATIONS:
+        return _ACCUMULATIONS[ufunc](inputs[0], *inputs[1:], **{"axis": 0, **kwargs} if len(inputs) == 1 else kwargs)
+    if method == "outer" and not kwargs:
+        a, b = inputs
+        return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
+    raise TypeError(f"np.{ufunc.__name__}.{method}: not supported on Tensors; write it with NumPy functions that are")
+
+
+def _unsupported(function: Any) -> TypeError:
+    name = getattr(function, "__name__", str(function))
+    module = str(getattr(function, "__module__", "") or "")
+    where = "np." + ("linalg." if "linalg" in module else "fft." if "fft" in module else "")
+    known = {key.__name__ for key in (*PRIMITIVES, *COMPOSITES, *PLAIN) if hasattr(key, "__name__")}
+    near = difflib.get_close_matches(name.removeprefix("nan"), sorted(known - {name}), n=3, cutoff=0.5)
+    advice = f" The nearest that work: {', '.join(near)}." if near else ""
+    return TypeError(
+        f"{where if not isinstance(function, np.ufunc) else ''}{name}: has no rule for Tensors.{advice} Declare one "
+        "with tg.primitive, or pass x.detach() where no gradient is wanted."
+    )
