@@ -18,8 +18,6 @@ from .graph import FullNode, Leaf, Node, Output, fingerprint, grad_mode, next_or
 from .primitive import COMPOSITES, DROP, KEEP, PLAIN, PRIMITIVES, Primitive, Shell
 
 _ndarray, _float64, _float32 = np.ndarray, np.float64, np.float32
-#: Depth of `grad` and its kin: inside, turning a traced Tensor into a float would silence its gradient.
-tracing = [0]
 
 
 class Tensor(ArrayMethods):
@@ -279,7 +277,7 @@ class Tensor(ArrayMethods):
         return operator.index(self._data)
 
     def _number(self, kind: str) -> Any:
-        if self._node is not None and tracing[0]:
+        if self._node is not None and grad_mode.tracing:
             raise TypeError(
                 f"{kind}(): inside grad, jacobian and their kin this would silently cut the tensor from its gradient. "
                 "Use np.* functions instead of math.*, or x.detach() where no gradient is wanted."
