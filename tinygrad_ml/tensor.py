@@ -693,6 +693,8 @@ def _general_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dic
         return getattr(ufunc, method)(*_raw(inputs), **kwargs)
     if ufunc not in PRIMITIVES and "scipy.special" in sys.modules:
         from .rules import special  # noqa: F401  (SciPy is loaded only by those who use it)
+    if ufunc in COMPOSITES and method == "__call__" and not kwargs:
+        return COMPOSITES[ufunc](*inputs)
     primitive = PRIMITIVES.get(ufunc)
     if primitive is None:
         raise _unsupported(ufunc)
