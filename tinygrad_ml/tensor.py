@@ -300,7 +300,7 @@ class Tensor(ArrayMethods):
         )
 
     def __getitem__(self, index: Any) -> Any:
-        return apply(_GETITEM, (self, index))
+        return apply(_GETITEM, (self, _raw(index)))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs:
