@@ -195,10 +195,12 @@ class Tensor(ArrayMethods):
                 grad = grad.astype(tensor.dtype)
             if tensor._grad is not None:
                 grad = tensor._grad + grad
-            elif not owned and not create_graph:
+            elif not owned and not isinstance(grad, Tensor):
                 grad = grad.copy() if type(grad) is not _ndarray else np.array(grad, order="K")
             if isinstance(grad, Tensor) and not create_graph:
                 grad = grad._data
+            elif create_graph and not isinstance(grad, Tensor):
+                grad = _make(grad, None)  # constant
             tensor._grad = np.asarray(grad) if isinstance(grad, np.generic) else grad
 
     def detach(self) -> Tensor:
