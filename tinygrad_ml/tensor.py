@@ -204,8 +204,9 @@ class Tensor(ArrayMethods):
             tensor._grad = np.asarray(grad) if isinstance(grad, np.generic) else grad
 
     def detach(self) -> Tensor:
-        """The same array without its history."""
-        return _make(self._data, None)
+        """The same array without its history; read-only where a graph may still read it."""
+        data = self._data
+        return _make(self.data if type(data) is _ndarray and not self.is_leaf else data, None)
 
     def numpy(self) -> Any:
         """The array; read-only where the tensor is computed and part of a graph."""
@@ -504,6 +505,8 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
             a.__class__ is not b.__class__ or a.shape != b.shape or a.dtype is not b.dtype or type(ans) is not type(a)
         ):
             like_a, like_b = (None if r is None else (d.shape, d.dtype) for d, r in ((a, p), (b, q)))
+            if ans.dtype.kind == "O":
+                raise TypeError(f"{primitive.name}: an operand is an array of objects; convert it with .astype(float)")
     rules = primitive.rules
     if q is None:
         needs = _FIRST
