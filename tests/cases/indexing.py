@@ -33,6 +33,7 @@ CASES = [
     case("x[mask, j]", lambda x: x[np.array([True, False, True]), 1], normal(3, 2), complex=True),
     case("take", lambda x: np.take(x, [[0, 5], [-1, 5]]), normal(2, 3), complex=True),
     case("take axis=1", lambda x: np.take(x, _ROWS, axis=1), normal(2, 3), complex=True),
+    case("take booleans as numbers", lambda x: np.take(x, [True, False, True], axis=-1), normal(2, 3), complex=True),
     case("take axis=0 scalar", lambda x: np.take(x, 1, axis=0), normal(2, 3), complex=True),
     case("take axis=-1 mode='wrap'", lambda x: np.take(x, [4, -5], axis=-1, mode="wrap"), normal(2, 3), complex=True),
     case("take mode='clip'", lambda x: np.take(x, [4, -5, 9], mode="clip"), normal(2, 3), complex=True),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..primitive import composite, define
+from ..primitive import Primitive, composite, define
 from .shape import along, array
 
 
@@ -20,6 +20,8 @@ def _scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """An array of zeros to which `g` is added at `index`; what is indexed twice is added twice."""
     out = np.zeros_like(g, shape=shape)
     if not _may_repeat(index):
+        if not isinstance(out, np.ndarray):
+            index, g = _without_new_axes(index, g, out)
         out[index] = g
     elif isinstance(index, np.ndarray) and index.ndim == 1 and len(shape) > 1 and g.size > 256:
         # np.add.at is 2 to 5 times as fast in a flat array (1,000 to 100,000 numbers in rows of 16 and 64).
@@ -29,6 +31,13 @@ def _scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     else:
         np.add.at(out, index, g)
     return out
+
+
+def _without_new_axes(index: Any, g: Any, out: Any) -> tuple[Any, Any]:
+    """The same assignment without None in the index, which Dask does not understand there."""
+    parts = index if isinstance(index, tuple) else (index,)
+    kept = tuple([part for part in parts if part is not None])
+    return (index, g) if len(kept) == len(parts) else (kept, np.reshape(g, out[kept].shape))
 
 
 _BASIC = (int, np.integer, slice, EllipsisType, type(None))
@@ -48,7 +57,7 @@ define(operator.getitem, lambda g, ans, x, index: scatter(g, index, x.shape))
 
 def _take(g: Any, ans: Any, x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
     length = x.size if axis is None else x.shape[axis]
-    indices = np.asarray(indices)
+    indices = np.asarray(indices, dtype=np.intp)  # NumPy takes booleans for 0 and 1 here, and [] for integers
     if mode != "raise":
         indices = indices % length if mode == "wrap" else np.clip(indices, 0, length - 1)
     if axis is None:
@@ -71,6 +80,8 @@ def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         arr, axis = np.ravel(arr), 0
     indices = np.asarray(indices)
+    if indices.dtype.kind not in "iu":
+        raise IndexError(f"take_along_axis: indices must be integers, got {indices.dtype}")
     if indices.ndim != arr.ndim:
         raise ValueError(
             f"take_along_axis: indices and array need as many dimensions, got {indices.ndim} and {arr.ndim}"
@@ -87,7 +98,7 @@ def _inverse(order: Any, axis: int) -> Any:
 
 
 #: Its rule needs no scattering, because no element is taken twice.
-_permute = define(
+_permute: Primitive = define(
     lambda x, order, axis: np.take_along_axis(x, order, axis),
     lambda g, ans, x, order, axis: _permute(g, _inverse(order, axis), axis),
     name="permute",
@@ -136,7 +147,7 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 @composite(np.choose)
-def _choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
+def _choose(a: Any, choices: Any, out: None = None, mode: Any = "raise") -> Any:
     index = np.choose(np.asarray(a), np.arange(len(choices)), mode=mode)
     result = choices[0]
     for k in range(1, len(choices)):
@@ -200,8 +211,8 @@ def _ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 @composite(np.gradient)
 def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     f = array(f)
-    axes = range(f.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = [normalize_axis_index(k, f.ndim) for k in axes]
+    along_axes = range(f.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = [normalize_axis_index(k, f.ndim) for k in along_axes]
     spacings = varargs if len(varargs) > 1 else (varargs or (1.0,)) * len(axes)
     if len(spacings) != len(axes):
         raise TypeError(f"gradient: needs one spacing for each of {len(axes)} axes, got {len(spacings)}")
@@ -232,7 +243,9 @@ def _slopes(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
     if edge_order == 2:
         first = first - (chords[..., 1:2] - first) * (steps[:1] / total[:1])
         last = last + (last - chords[..., -2:-1]) * (steps[-1:] / total[-1:])
-    slopes = np.concatenate([first, inside, last], axis=-1, dtype=f.dtype if f.dtype.kind in "fc" else None)
+    slopes = np.concatenate([first, inside, last], axis=-1)
+    if f.dtype.kind in "fc" and slopes.dtype != f.dtype:
+        slopes = np.astype(slopes, f.dtype)
     return np.moveaxis(slopes, -1, axis)
 
 
