@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from ..primitive import Primitive, composite, define
+from ..primitive import composite, define
 from .shape import along, array
 
 
-def _scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
+def _scatter(g: Any, index: Any, shape: tuple[int, ...], unique: bool = False) -> Any:
     """An array of zeros to which `g` is added at `index`; what is indexed twice is added twice."""
     out = np.zeros_like(g, shape=shape)
-    if not _may_repeat(index):
+    if unique or not _may_repeat(index):
         if not isinstance(out, np.ndarray):
             index, g = _without_new_axes(index, g, out)
         out[index] = g
@@ -48,7 +48,7 @@ def _may_repeat(index: Any) -> bool:
     return any(not isinstance(part, _BASIC) and np.asarray(part).dtype.kind != "b" for part in parts)
 
 
-scatter = define(_scatter, lambda g, ans, x, index, shape: g[index], name="scatter")
+scatter = define(_scatter, lambda g, ans, x, index, shape, unique=False: g[index], name="scatter")
 define(operator.getitem, lambda g, ans, x, index: scatter(g, index, x.shape))
 
 
@@ -89,18 +89,10 @@ def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     return arr[_grid(arr.shape, indices, normalize_axis_index(axis, arr.ndim))]
 
 
-def _inverse(order: Any, axis: int) -> Any:
-    inverse = np.empty_like(order)
-    shape = [1] * order.ndim
-    shape[axis] = -1
-    np.put_along_axis(inverse, order, np.arange(order.shape[axis]).reshape(shape), axis)
-    return inverse
-
-
-#: Its rule needs no scattering, because no element is taken twice.
-_permute: Primitive = define(
+#: Reading in another order needs no adding on the way back.
+_permute = define(
     lambda x, order, axis: np.take_along_axis(x, order, axis),
-    lambda g, ans, x, order, axis: _permute(g, _inverse(order, axis), axis),
+    lambda g, ans, x, order, axis: scatter(g, _grid(x.shape, order, axis), x.shape, unique=True),
     name="permute",
 )
 
@@ -186,6 +178,13 @@ def _diagflat(v: Any, k: int = 0) -> Any:
 # Differences
 
 
+_diff_once = define(
+    lambda x, axis: np.diff(x, axis=axis),
+    lambda g, ans, x, axis: -np.diff(g, axis=axis, prepend=g.dtype.type(0), append=g.dtype.type(0)),
+    name="diff",
+)
+
+
 @composite(np.diff)
 def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     if n < 0:
@@ -195,9 +194,9 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
     if n and len(parts) > 1:
         edge = tuple([1 if k == axis % a.ndim else length for k, length in enumerate(a.shape)])
         a = np.concatenate([np.broadcast_to(part, edge) if np.ndim(part) == 0 else part for part in parts], axis)
-    later, earlier = along(axis, a.ndim, slice(1, None)), along(axis, a.ndim, slice(-1))
-    for _ in range(n):
-        a = a[later] - a[earlier]
+    axis = normalize_axis_index(axis, a.ndim)
+    for _ in range(min(n, a.shape[axis])):
+        a = _diff_once(a, axis)
     return a
 
 
