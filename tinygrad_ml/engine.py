@@ -60,7 +60,7 @@ def pull(
             use_cache = False
             if wrap is not None:
                 saved = _as_tensors(node, wrap)
-            elif node.cache is not None:
+            elif node.cache is not None and isinstance(g, (np.ndarray, np.generic)):
                 saved, use_cache = node.cache + node.saved[1:], True
             else:
                 saved = node.saved
@@ -81,7 +81,7 @@ def pull(
                         entry[1] = entry[1] + pulled
                         entry[2] = wrap is None and type(entry[1]) is np.ndarray
                 else:
-                    owned = type(parent) is Leaf and _is_fresh(pulled, g, saved)
+                    owned = wrap is None and type(parent) is Leaf and _is_fresh(pulled, g, saved)
                     # With one way on, and nothing pending that could still reach the parent, it is next.
                     is_next = len(edges) == 1 and (not heap or order < heap[0])
                     if not is_next:
@@ -107,7 +107,7 @@ def paths(root: Any, targets: dict[int, Any]) -> tuple[set[int], bool]:
         if node.order in targets:
             open_ended |= bool(node.edges)
             continue
-        open_ended |= type(node) is Leaf or node.order > oldest
+        open_ended |= type(node) is Leaf and node.owner is not None
         for edge in node.edges:
             parent = edge[0]
             if parent.order not in seen:

@@ -18,8 +18,6 @@ from .graph import FullNode, Leaf, Node, Output, fingerprint, grad_mode, next_or
 from .primitive import COMPOSITES, DROP, KEEP, PLAIN, PRIMITIVES, Primitive, Shell
 
 _ndarray, _float64, _float32 = np.ndarray, np.float64, np.float32
-#: Depth of `grad` and its kin: inside, turning a traced Tensor into a float would silence its gradient.
-tracing = [0]
 
 
 class Tensor(ArrayMethods):
@@ -195,15 +193,18 @@ class Tensor(ArrayMethods):
                 grad = grad.astype(tensor.dtype)
             if tensor._grad is not None:
                 grad = tensor._grad + grad
-            elif not owned and not create_graph:
+            elif not owned and not isinstance(grad, Tensor):
                 grad = grad.copy() if type(grad) is not _ndarray else np.array(grad, order="K")
             if isinstance(grad, Tensor) and not create_graph:
                 grad = grad._data
+            elif create_graph and not isinstance(grad, Tensor):
+                grad = _make(grad, None)  # constant
             tensor._grad = np.asarray(grad) if isinstance(grad, np.generic) else grad
 
     def detach(self) -> Tensor:
-        """The same array without its history."""
-        return _make(self._data, None)
+        """The same array without its history; read-only where a graph may still read it."""
+        data = self._data
+        return _make(self.data if type(data) is _ndarray and not self.is_leaf else data, None)
 
     def numpy(self) -> Any:
         """The array; read-only where the tensor is computed and part of a graph."""
@@ -279,7 +280,7 @@ class Tensor(ArrayMethods):
         return operator.index(self._data)
 
     def _number(self, kind: str) -> Any:
-        if self._node is not None and tracing[0]:
+        if self._node is not None and grad_mode.tracing:
             raise TypeError(
                 f"{kind}(): inside grad, jacobian and their kin this would silently cut the tensor from its gradient. "
                 "Use np.* functions instead of math.*, or x.detach() where no gradient is wanted."
@@ -502,6 +503,8 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
             a.__class__ is not b.__class__ or a.shape != b.shape or a.dtype is not b.dtype or type(ans) is not type(a)
         ):
             like_a, like_b = (None if r is None else (d.shape, d.dtype) for d, r in ((a, p), (b, q)))
+            if ans.dtype.kind == "O":
+                raise TypeError(f"{primitive.name}: an operand is an array of objects; convert it with .astype(float)")
     rules = primitive.rules
     if q is None:
         needs = _FIRST
@@ -695,6 +698,8 @@ def _general_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dic
         return getattr(ufunc, method)(*_raw(inputs), **kwargs)
     if ufunc not in PRIMITIVES and "scipy.special" in sys.modules:
         from .rules import special  # noqa: F401  (SciPy is loaded only by those who use it)
+    if ufunc in COMPOSITES and method == "__call__" and not kwargs:
+        return COMPOSITES[ufunc](*inputs)
     primitive = PRIMITIVES.get(ufunc)
     if primitive is None:
         raise _unsupported(ufunc)
