@@ -234,7 +234,9 @@ def _slopes(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
     length = f.shape[-1]
     if np.ndim(spacing) > 1 or np.ndim(spacing) == 1 and np.shape(spacing) != (length,):
         raise ValueError(f"gradient: spacing is a number or {length} coordinates, got shape {np.shape(spacing)}")
-    steps = np.diff(spacing) if np.ndim(spacing) else spacing * np.ones_like(f, shape=(length - 1,))
+    steps = np.diff(spacing) if np.ndim(spacing) else spacing * np.ones(length - 1)
+    if f.dtype.kind in "fc":
+        steps = np.astype(steps, np.finfo(f.dtype).dtype)
     chords = np.diff(f) / steps
     total = steps[:-1] + steps[1:]
     inside = (steps[1:] * chords[..., :-1] + steps[:-1] * chords[..., 1:]) / total
@@ -242,10 +244,7 @@ def _slopes(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
     if edge_order == 2:
         first = first - (chords[..., 1:2] - first) * (steps[:1] / total[:1])
         last = last + (last - chords[..., -2:-1]) * (steps[-1:] / total[-1:])
-    slopes = np.concatenate([first, inside, last], axis=-1)
-    if f.dtype.kind in "fc" and slopes.dtype != f.dtype:
-        slopes = np.astype(slopes, f.dtype)
-    return np.moveaxis(slopes, -1, axis)
+    return np.moveaxis(np.concatenate([first, inside, last], axis=-1), -1, axis)
 
 
 @composite(np.trapezoid)

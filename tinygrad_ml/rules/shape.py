@@ -53,23 +53,26 @@ define(np.broadcast_to, lambda g, ans, x, shape, subok=False: g, broadcasts=True
 @composite(np.broadcast_arrays)
 def _broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
     shape = np.broadcast_shapes(*[np.shape(x) for x in args])
-    return tuple([x if np.shape(x) == shape else np.broadcast_to(x, shape) for x in args])
+    return tuple([np.broadcast_to(x, shape) for x in args])
 
 
 @composite(np.atleast_1d)
 def _atleast_1d(*arys: Any) -> Any:
-    return _one_or_all([np.reshape(x, (1,)) if np.ndim(x) == 0 else array(x) for x in arys])
+    return _one_or_all([np.reshape(x, np.shape(x) or (1,)) for x in arys])
 
 
 @composite(np.atleast_2d)
 def _atleast_2d(*arys: Any) -> Any:
-    return _one_or_all([np.reshape(x, (1, -1)) if np.ndim(x) < 2 else array(x) for x in arys])
+    return _one_or_all([np.reshape(x, np.shape(x) if np.ndim(x) > 1 else (1, -1)) for x in arys])
 
 
 @composite(np.atleast_3d)
 def _atleast_3d(*arys: Any) -> Any:
-    arrays = np.atleast_1d(*arys) if len(arys) > 1 else [np.atleast_1d(*arys)]
-    return _one_or_all([x[None, :, None] if x.ndim == 1 else x[:, :, None] if x.ndim == 2 else x for x in arrays])
+    return _one_or_all([np.reshape(x, _shape_3d(np.shape(x))) for x in arys])
+
+
+def _shape_3d(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (1, *(shape or (1,)), 1) if len(shape) < 2 else (*shape, 1) if len(shape) == 2 else shape
 
 
 def _one_or_all(arrays: list[Any]) -> Any:
