@@ -43,7 +43,7 @@ define(np.reshape, lambda g, ans, x, shape=None, order="C", copy=None: _reshape(
 define(
     np.ravel,
     lambda g, ans, x, order="C": _reshape(g, x.shape, order),
-    forward=lambda x, order="C": _reshape(x, -1, order),
+    forward=lambda x, order="C": _reshape(x, (-1,), order),
 )
 define(np.expand_dims, lambda g, ans, x, axis: np.reshape(g, x.shape))
 define(np.squeeze, lambda g, ans, x, axis=None: np.reshape(g, x.shape))
