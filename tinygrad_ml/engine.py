@@ -45,6 +45,7 @@ def pull(
     results: dict[Any, tuple[Any, bool]] = {}
     pending: dict[int, list[Any]] = {}  # order: [node, gradient, owned]
     heap: list[int] = []  # the orders in `pending`
+    fingerprints: dict[Leaf, Any] = {}
     node, g, owned = root, gradient, False
     while True:
         is_next = False
@@ -59,7 +60,8 @@ def pull(
             if type(g) is np.ndarray and g.base is not None and node.primitive.elementwise and not any(g.strides) and g.size:
                 g, shape = g.flat[0], g.shape  # one number for all elements, as behind a sum: compute with it once
             if kind is FullNode and node.marks is not None:
-                _check_unchanged(node)
+                _check_unchanged(node, fingerprints)
+            add_to = node.primitive.add_to if wrap is None else None
             use_cache = False
             if wrap is not None:
                 saved = _as_tensors(node, wrap)
@@ -73,6 +75,9 @@ def pull(
                     continue
                 if use_cache:
                     rule = node.primitive.rule(i, cached=True)
+                if add_to is not None and order in pending and pending[order][2]:
+                    add_to(pending[order][1], g, *saved)
+                    continue
                 pulled = rule(g, *saved, **kwargs) if kwargs else rule(g, *saved)
                 if shape is not None and np.shape(pulled) != shape:
                     pulled = np.broadcast_to(pulled, shape)
@@ -86,7 +91,7 @@ def pull(
                         entry[1] = entry[1] + pulled
                         entry[2] = wrap is None and type(entry[1]) is np.ndarray
                 else:
-                    owned = wrap is None and type(parent) is Leaf and _is_fresh(pulled, g, saved)
+                    owned = wrap is None and (type(parent) is Leaf or add_to is not None) and _is_fresh(pulled, g, saved)
                     # With one way on, and nothing pending that could still reach the parent, it is next.
                     is_next = len(edges) == 1 and (not heap or order < heap[0])
                     if not is_next:
@@ -171,12 +176,14 @@ def _is_fresh(pulled: Any, g: Any, saved: Any) -> bool:
     return type(pulled) is np.ndarray and pulled is not g and pulled.base is None and all(pulled is not s for s in saved)
 
 
-def _check_unchanged(node: FullNode) -> None:
+def _check_unchanged(node: FullNode, fingerprints: dict[Leaf, Any]) -> None:
     for leaf, mark in node.marks or ():
         owner = leaf.owner()
         if owner is None:
             continue
-        now = fingerprint(owner._data)
+        if leaf not in fingerprints:
+            fingerprints[leaf] = fingerprint(owner._data)
+        now = fingerprints[leaf]
         if now is not mark and not (type(now) is bytes and now == mark):
             raise RuntimeError(
                 f"backward: a tensor of shape {owner.shape} was changed after {node.primitive.name} used it, so "

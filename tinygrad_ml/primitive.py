@@ -24,6 +24,9 @@ COMPOSITES: dict[Any, Callable[..., Any]] = {}
 #: Functions whose derivative is zero or undefined by nature: they return plain arrays.
 PLAIN: set[Any] = set()
 
+#: What to use instead of functions that cannot work on Tensors, by what users call.
+ADVICE: dict[Any, str] = {}
+
 #: What a node keeps of an array: nothing, a `Shell`, or the array.
 DROP, SHELL, KEEP = range(3)
 _SHAPE_ATTRIBUTES = {"shape", "ndim", "size", "dtype"}
@@ -73,6 +76,9 @@ class Primitive:
     cached_rules : sequence of callable
         `forward` returns ``(ans, cache)``, and these rules, over ``(g, cache, *args, **kwargs)``, serve
         at first order. The rules that serve at any order never see the cache.
+    add_to : callable, optional
+        ``add_to(out, g, ans, *args)`` adds the gradient of the first argument to the array `out` in place, for rules
+        whose answers are mostly zeros; used at first order where a sum has begun.
     """
 
     def __init__(
@@ -86,6 +92,7 @@ class Primitive:
         variadic: bool = False,
         outputs: bool = False,
         cached_rules: Iterable[Rule | None] = (),
+        add_to: Callable[..., None] | None = None,
     ) -> None:
         is_ufunc = isinstance(function, np.ufunc)
         self.function = function
@@ -97,6 +104,7 @@ class Primitive:
         self.elementwise = is_ufunc and function.signature is None and function.nout == 1
         self.variadic = variadic
         self.outputs = outputs
+        self.add_to = add_to
         self.set_rules(rules, cached_rules)
 
     def set_rules(self, rules: Iterable[Rule | None], cached_rules: Iterable[Rule | None] = ()) -> None:

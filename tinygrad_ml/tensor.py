@@ -15,7 +15,7 @@ from . import rules  # noqa: F401  (fills the table)
 from .array_methods import ArrayMethods
 from .engine import pull
 from .graph import FullNode, Leaf, Node, Output, fingerprint, grad_mode, next_order
-from .primitive import COMPOSITES, DROP, KEEP, PLAIN, PRIMITIVES, Primitive, Shell
+from .primitive import ADVICE, COMPOSITES, DROP, KEEP, PLAIN, PRIMITIVES, Primitive, Shell
 
 _ndarray, _float64, _float32 = np.ndarray, np.float64, np.float32
 
@@ -259,7 +259,7 @@ class Tensor(ArrayMethods):
     def __iter__(self) -> Iterator[Any]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d Tensor")
-        return iter([self[i] for i in range(len(self))])
+        return iter(np.unstack(self))
 
     def __contains__(self, value: Any) -> bool:
         return bool(np.any(self == value))
@@ -722,9 +722,12 @@ def _unsupported(function: Any) -> TypeError:
     name = getattr(function, "__name__", str(function))
     module = str(getattr(function, "__module__", "") or "")
     where = "np." + ("linalg." if "linalg" in module else "fft." if "fft" in module else "")
-    known = {key.__name__ for key in (*PRIMITIVES, *COMPOSITES, *PLAIN) if hasattr(key, "__name__")}
-    near = difflib.get_close_matches(name.removeprefix("nan"), sorted(known - {name}), n=3, cutoff=0.5)
-    advice = f" The nearest that work: {', '.join(near)}." if near else ""
+    if function in ADVICE:
+        advice = f" {ADVICE[function]}"
+    else:
+        known = {key.__name__ for key in (*PRIMITIVES, *COMPOSITES, *PLAIN) if not isinstance(key, Primitive)}
+        near = difflib.get_close_matches(name.removeprefix("nan"), sorted(known - {name}), n=3, cutoff=0.6)
+        advice = f" The nearest that work: {', '.join(near)}." if near else ""
     return TypeError(
         f"{where if not isinstance(function, np.ufunc) else ''}{name}: has no rule for Tensors.{advice} Declare one "
         "with tg.primitive, or pass x.detach() where no gradient is wanted."

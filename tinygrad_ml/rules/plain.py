@@ -1,10 +1,10 @@
-"""Functions that have no derivative by nature: they answer with plain arrays, also for Tensors."""
+"""Functions without rules: those that have no derivative by nature and answer with plain arrays, and advice on others."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..primitive import PLAIN
+from ..primitive import ADVICE, PLAIN
 
 PLAIN.update({
     # comparisons and logic
@@ -29,3 +29,8 @@ PLAIN.update({
     # printing
     np.array2string, np.array_repr, np.array_str,
 })  # fmt: skip
+
+_WRITES = (np.put, np.place, np.putmask, np.copyto, np.put_along_axis, np.fill_diagonal)
+ADVICE.update(dict.fromkeys(_WRITES, "It writes in place; compute a new array with np.where(mask, values, x)."))
+_LOOPS = (np.apply_along_axis, np.apply_over_axes, np.piecewise)
+ADVICE.update(dict.fromkeys(_LOOPS, "Write it with whole arrays, or with np.stack over a loop."))
