@@ -1,0 +1,14 @@
+"""Run the benchmarks: ``python -m benchmarks [W1 W4 ...] [--rounds N] [--json FILE]``."""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    # Read when NumPy, PyTorch or JAX are loaded: before any of them is.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        os.environ[name] = "1"
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+    from .harness import main
+
+    sys.exit(main(sys.argv[1:]))
