@@ -8,7 +8,7 @@ import importlib
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class Workload:
 
     title: str
     mark: float
-    contenders: dict[str, Contender]
+    contenders: Mapping[str, Contender]
     problem: Callable[[], Any]
     small: Callable[[], Any]
     measure: Callable[[Workload, int], dict[str, list[float]]]
