@@ -1,0 +1,49 @@
+"""Every workload at a small size: our results are those of NumPy written by hand. Nothing is timed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from benchmarks import harness
+
+WORKLOADS = [workload for name in harness.FILES for workload in harness.load(name)]
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.title)
+def test_agrees_with_hand(workload: harness.Workload) -> None:
+    contenders = {name: workload.contenders[name] for name in ("hand", harness.OURS)}
+    steps = harness.prepare(dataclasses.replace(workload, contenders=contenders), workload.small())
+    assert list(steps) == ["hand", harness.OURS]
+
+
+def test_a_wrong_gradient_is_not_timed() -> None:
+    workload = harness.load("W5")[0]
+
+    def wrong(x):  # type: ignore[no-untyped-def]
+        loss, gradient = workload.contenders["hand"](x)()
+        return lambda: (loss, gradient * 1.000001)
+
+    contenders = {"hand": workload.contenders["hand"], harness.OURS: wrong}
+    with pytest.raises(AssertionError, match="W5"):
+        harness.prepare(dataclasses.replace(workload, contenders=contenders), workload.small())
+
+
+def test_peers_that_are_not_installed_are_left_out() -> None:
+    workload = harness.load("W5")[0]
+
+    def absent(x):  # type: ignore[no-untyped-def]
+        raise ImportError
+
+    contenders = {**{name: workload.contenders[name] for name in ("hand", harness.OURS)}, "MyGrad": absent}
+    steps = harness.prepare(dataclasses.replace(workload, contenders=contenders), workload.small())
+    assert list(steps) == ["hand", harness.OURS]
+
+
+def test_table_marks_what_is_missed_and_what_is_missing() -> None:
+    values = {"hand": 1.0, harness.OURS: 2.0}
+    line = {"title": "W0 x", "unit": "ratio", "hand": 0.001, "values": values, "mark": 1.5, "met": False}
+    table = harness.table([line]).splitlines()
+    assert len(table[0]) == len(table[1])
+    assert table[1].split() == ["W0", "x", "1", "ms", "2.00", "-", "-", "-", "-", "<=", "1.50", "NO"]
