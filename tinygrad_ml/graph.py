@@ -85,7 +85,8 @@ class Output:
 
 
 _EXACT_BYTES = 8192
-_weights = np.random.default_rng(0).standard_normal(4096)
+#: Between 0.5 and 1.5 without a pattern; numpy.random would double the time of our import.
+_weights = 0.5 + np.arange(1.0, 4097.0) * ((1 + 5**0.5) / 2) % 1
 
 
 def fingerprint(array: Any) -> Any:
@@ -108,13 +109,26 @@ def fingerprint(array: Any) -> Any:
     return projected.tobytes() + (rest @ weights[: rest.size]).tobytes()
 
 
-class _GradMode(threading.local):
-    enabled = True
+class _Tracing(threading.local):
     #: How many calls by `grad` and its kin are under way.
-    tracing = 0
+    depth = 0
 
 
-grad_mode = _GradMode()
+#: The threads in which nothing is recorded. That it is empty is all that most operations ask.
+not_recording: set[int] = set()
+tracing = _Tracing()
+
+
+def is_recording() -> bool:
+    """Whether operations on tensors that require gradients are recorded in this thread."""
+    return not not_recording or threading.get_ident() not in not_recording
+
+
+def _set_recording(on: bool) -> None:
+    if on:
+        not_recording.discard(threading.get_ident())
+    else:
+        not_recording.add(threading.get_ident())
 
 
 class no_grad:
@@ -129,14 +143,14 @@ class no_grad:
     False
     """
 
-    _enabled = False
+    _records = False
 
     def __enter__(self) -> None:
-        self._before = grad_mode.enabled
-        grad_mode.enabled = self._enabled
+        self._before = is_recording()
+        _set_recording(self._records)
 
     def __exit__(self, *_: object) -> None:
-        grad_mode.enabled = self._before
+        _set_recording(self._before)
 
     def __call__(self, function: F) -> F:
         @functools.wraps(function)
@@ -150,14 +164,14 @@ class no_grad:
 class enable_grad(no_grad):
     """Switch recording on, also inside a `no_grad` block."""
 
-    _enabled = True
+    _records = True
 
 
 @contextlib.contextmanager
 def traced_call() -> Iterator[None]:
     """While a transform calls the user's function: turning a traced Tensor into a float is an error."""
-    grad_mode.tracing += 1
+    tracing.depth += 1
     try:
         yield
     finally:
-        grad_mode.tracing -= 1
+        tracing.depth -= 1

@@ -112,8 +112,14 @@ class Primitive:
         self.rules = tuple(rules)
         self.cached_rules = tuple(cached_rules)
         self.__dict__.pop("keywords", None)
-        #: What a node keeps, by which arguments need a gradient.
+        #: What a node keeps, by which arguments need a gradient; the commonest cases by name.
         self.plans: dict[tuple[bool, ...], tuple[int, ...]] = {}
+        self.plan_of_one = self.plan_of_first = self.plan_of_second = self.plan_of_both = ()
+        if self.elementwise and self.rules:
+            self.plan_of_one = self.plan((True,))
+            self.plan_of_first, self.plan_of_second, self.plan_of_both = map(
+                self.plan, ((True, False), (False, True), (True, True))
+            )
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

@@ -172,7 +172,7 @@ def _along(function: Callable[..., Any]) -> Callable[..., Any]:
     return by_rows
 
 
-def _scatter(g: Rows, index: Any, shape: tuple[int, ...]) -> Rows:
+def _scatter(g: Rows, index: Any, shape: tuple[int, ...], unique: bool = False) -> Rows:
     out = np.zeros((len(g.rows), *shape), g.dtype)
     np.add.at(out, _in_rows(index), g.rows)
     return Rows(out)

@@ -14,7 +14,7 @@ import numpy as np
 from . import rules  # noqa: F401  (fills the table)
 from .array_methods import ArrayMethods
 from .engine import pull
-from .graph import FullNode, Leaf, Node, Output, fingerprint, grad_mode, next_order
+from .graph import FullNode, Leaf, Node, Output, fingerprint, is_recording, next_order, not_recording, tracing
 from .primitive import ADVICE, COMPOSITES, DROP, KEEP, PLAIN, PRIMITIVES, Primitive, Shell
 
 _ndarray, _float64, _float32 = np.ndarray, np.float64, np.float32
@@ -280,7 +280,7 @@ class Tensor(ArrayMethods):
         return operator.index(self._data)
 
     def _number(self, kind: str) -> Any:
-        if self._node is not None and grad_mode.tracing:
+        if self._node is not None and tracing.depth:
             raise TypeError(
                 f"{kind}(): inside grad, jacobian and their kin this would silently cut the tensor from its gradient. "
                 "Use np.* functions instead of math.*, or x.detach() where no gradient is wanted."
@@ -418,7 +418,7 @@ class Tensor(ArrayMethods):
         """``x += v`` updates a leaf under `no_grad`, and makes a new tensor of anything else."""
         if type(self._node) is not Leaf:
             return out_of_place(other)
-        if grad_mode.enabled:
+        if is_recording():
             raise RuntimeError(
                 f"{in_place.__name__}: a leaf that requires grad is updated in place outside no_grad(). "
                 "For a training step write `with tg.no_grad(): w -= rate * w.grad`, or w.data -= rate * w.grad."
@@ -450,7 +450,7 @@ def unary(primitive: Primitive, x: Any) -> Any:
     out = _new_tensor(Tensor)
     out._data = ans
     out._grad = None
-    if p is None or not grad_mode.enabled:
+    if p is None or not_recording and not is_recording():
         out._node = None
         return out
     node: Node
@@ -464,7 +464,7 @@ def unary(primitive: Primitive, x: Any) -> Any:
     node.order = next_order()
     node.primitive = primitive
     node.edges = ((p, primitive.rules[0], 0, None),)
-    keep_ans, keep_a = primitive.plans.get(_ONE) or primitive.plan(_ONE)
+    keep_ans, keep_a = primitive.plan_of_one
     node.saved = (ans if keep_ans else None, a if keep_a else None)
     return out
 
@@ -483,7 +483,7 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
     out = _new_tensor(Tensor)
     out._data = ans
     out._grad = None
-    if (p is None and q is None) or not grad_mode.enabled:
+    if (p is None and q is None) or not_recording and not is_recording():
         out._node = None
         return out
     node: Node
@@ -507,20 +507,16 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
                 raise TypeError(f"{primitive.name}: an operand is an array of objects; convert it with .astype(float)")
     rules = primitive.rules
     if q is None:
-        needs = _FIRST
+        keep_ans, keep_a, keep_b = primitive.plan_of_first
         node.edges = ((p, rules[0], 0, like_a),)
     elif p is None:
-        needs = _SECOND
+        keep_ans, keep_a, keep_b = primitive.plan_of_second
         node.edges = ((q, rules[1], 1, like_b),)
     else:
-        needs = _BOTH
+        keep_ans, keep_a, keep_b = primitive.plan_of_both
         node.edges = ((p, rules[0], 0, like_a), (q, rules[1], 1, like_b))
-    keep_ans, keep_a, keep_b = primitive.plans.get(needs) or primitive.plan(needs)
     node.saved = (ans if keep_ans else None, a if keep_a else None, b if keep_b else None)
     return out
-
-
-_ONE, _FIRST, _SECOND, _BOTH = (True,), (True, False), (False, True), (True, True)
 
 
 def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
@@ -537,7 +533,7 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
         ans = np.asarray(ans)[()]  # a user's function may return a number or a list
     parents = [arg._node if isinstance(arg, Tensor) else None for arg in args]
     needs = tuple([parent is not None for parent in parents])
-    if not any(needs) or not grad_mode.enabled:
+    if not any(needs) or not_recording and not is_recording():
         if primitive.outputs:
             return _results(ans, [_make(part, None) for part in ans])
         return _make(ans, None)
