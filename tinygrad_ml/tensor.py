@@ -193,15 +193,18 @@ class Tensor(ArrayMethods):
                 grad = grad.astype(tensor.dtype)
             if tensor._grad is not None:
                 grad = tensor._grad + grad
-            elif not owned and not create_graph:
+            elif not owned and not isinstance(grad, Tensor):
                 grad = grad.copy() if type(grad) is not _ndarray else np.array(grad, order="K")
             if isinstance(grad, Tensor) and not create_graph:
                 grad = grad._data
+            elif create_graph and not isinstance(grad, Tensor):
+                grad = _make(grad, None)  # constant
             tensor._grad = np.asarray(grad) if isinstance(grad, np.generic) else grad
 
     def detach(self) -> Tensor:
-        """The same array without its history."""
-        return _make(self._data, None)
+        """The same array without its history; read-only where a graph may still read it."""
+        data = self._data
+        return _make(self.data if type(data) is _ndarray and not self.is_leaf else data, None)
 
     def numpy(self) -> Any:
         """The array; read-only where the tensor is computed and part of a graph."""
@@ -300,7 +303,7 @@ class Tensor(ArrayMethods):
         )
 
     def __getitem__(self, index: Any) -> Any:
-        return apply(_GETITEM, (self, index))
+        return apply(_GETITEM, (self, _raw(index)))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs:
@@ -500,6 +503,8 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
             a.__class__ is not b.__class__ or a.shape != b.shape or a.dtype is not b.dtype or type(ans) is not type(a)
         ):
             like_a, like_b = (None if r is None else (d.shape, d.dtype) for d, r in ((a, p), (b, q)))
+            if ans.dtype.kind == "O":
+                raise TypeError(f"{primitive.name}: an operand is an array of objects; convert it with .astype(float)")
     rules = primitive.rules
     if q is None:
         needs = _FIRST

@@ -104,6 +104,8 @@ def _power_to_base(g: Any, ans: Any, x: Any, y: Any) -> Any:
 
 
 def _power_to_exponent(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    if type(x) is int or type(x) is float:
+        return g * (ans * (math.log(x) if x > 0 else 0 if x == 0 else math.nan))
     return g * ans * np.log(np.where(x == 0, 1, x))  # 0 ** y is flat for y > 0
 
 
