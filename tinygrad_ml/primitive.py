@@ -94,7 +94,7 @@ class Primitive:
         self.__doc__ = function.__doc__
         self.broadcasts = is_ufunc if broadcasts is None else broadcasts
         #: A gradient has the shape of the output before it is summed over stretched axes.
-        self.elementwise = is_ufunc and function.signature is None and function.nout == 1
+        self.elementwise = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         self.variadic = variadic
         self.outputs = outputs
         self.set_rules(rules, cached_rules)
