@@ -4,6 +4,7 @@ Wrap arrays in `Tensor` and call ``backward()``, or hand a function written in p
 """
 
 from . import functional
+from .custom import defvjp, primitive
 from .functional import (
     elu,
     gelu,
@@ -27,6 +28,7 @@ tensor = Tensor
 
 __all__ = [
     "Tensor",
+    "defvjp",
     "elu",
     "enable_grad",
     "functional",
@@ -40,6 +42,7 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "no_grad",
+    "primitive",
     "relu",
     "sigmoid",
     "silu",

@@ -533,6 +533,8 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     if primitive.cached_rules:
         ans, *rest = ans
         cache = tuple(rest)
+    elif not hasattr(ans, "dtype") and not primitive.outputs:
+        ans = np.asarray(ans)[()]  # a user's function may return a number or a list
     parents = [arg._node if isinstance(arg, Tensor) else None for arg in args]
     needs = tuple([parent is not None for parent in parents])
     if not any(needs) or not grad_mode.enabled:

@@ -281,7 +281,7 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
         change = np.zeros_like(cotangent._data)
         if isinstance(total, Tensor) and total._node is not None:
             target = {cotangent._node.order: cotangent._node}
-            wanted, open_ended = paths(total._node, target)
+            wanted, open_ended = paths(total._node, target, call.targets)
             found = pull(
                 total._node, np.ones_like(total._data)[()], wrap=_make if open_ended else None,
                 targets=target, wanted=wanted,

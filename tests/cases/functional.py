@@ -24,7 +24,7 @@ CASES: list[Case] = [
     case("softplus", tg.softplus, nonzero(3, 4), elementwise=True, complex=True),
     case("softplus beta", lambda x: tg.softplus(x, beta=3.0), nonzero(3, 4)),
     case("sigmoid", tg.sigmoid, normal(3, 4), elementwise=True, complex=True),
-    case("tanh", tg.tanh, normal(3, 4), elementwise=True, complex=True),
+    case("functional tanh", tg.tanh, normal(3, 4), elementwise=True, complex=True),
     case("softmax", tg.softmax, normal(3, 4), complex=True),
     case("softmax axis=0", lambda x: tg.softmax(x, axis=0), normal(3, 4)),
     case("softmax of a stack", lambda x: tg.softmax(x, axis=1), normal(2, 3, 4)),

@@ -127,8 +127,8 @@ def softplus(x: Any, beta: float = 1.0) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> softplus(np.array([-1000.0, 0.0, 1000.0])).round(4)
-    array([   0.    ,    0.6931, 1000.    ])
+    >>> softplus(np.array([-1000.0, 0.0, 20.0])).round(4)
+    array([ 0.    ,  0.6931, 20.    ])
     """
     x = _floating(x)
     return _softplus_primitive(x) if beta == 1 else _softplus_primitive(x * beta) / beta

@@ -32,11 +32,11 @@ def spread(g: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool, where: An
     return stretched if where is True else np.where(where, stretched, 0)
 
 
-def count(shape: tuple[int, ...], axis: Axis, where: Any = True) -> Any:
-    """How many elements are reduced to one: a number, or with a mask an array that broadcasts."""
+def count(shape: tuple[int, ...], axis: Axis, where: Any = True, dtype: Any = None) -> Any:
+    """How many elements are reduced to one: a number, or with a mask an array of `dtype` that broadcasts."""
     if where is True:
         return math.prod([shape[k] for k in _axes(axis, len(shape))])
-    return np.sum(np.broadcast_to(where, shape), axis=axis, keepdims=True)
+    return np.sum(np.broadcast_to(where, shape), axis=axis, keepdims=True, dtype=dtype)
 
 
 def _prod_rule(
@@ -92,7 +92,7 @@ define(
 define(
     np.mean,
     lambda g, ans, x, axis=None, dtype=None, out=None, keepdims=False, where=True: spread(
-        restore(g, x.shape, axis, keepdims) / count(x.shape, axis, where), x.shape, axis, True, where
+        restore(g, x.shape, axis, keepdims) / count(x.shape, axis, where, g.dtype), x.shape, axis, True, where
     ),
 )
 define(
@@ -104,7 +104,7 @@ define(
 define(
     np.nanmean,
     lambda g, ans, x, axis=None, dtype=None, out=None, keepdims=False: spread(
-        restore(g, x.shape, axis, keepdims) / count(x.shape, axis, ~np.isnan(x)), x.shape, axis, True, ~np.isnan(x)
+        restore(g, x.shape, axis, keepdims) / count(x.shape, axis, ~np.isnan(x), g.dtype), x.shape, axis, True, ~np.isnan(x)
     ),
 )
 define(np.prod, _prod_rule)
@@ -133,7 +133,8 @@ def _nancumprod(a: Any, axis: Axis = None, **options: Any) -> Any:
 def _nanvar(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, ddof: float = 0, **options: Any) -> Any:
     counts = ~np.isnan(a)
     deviation = np.where(counts, a - np.nanmean(a, axis=axis, keepdims=True), 0)
-    return np.sum(np.square(deviation), axis=axis, **options) / (np.sum(counts, axis=axis, **options) - ddof)
+    freedom = np.sum(counts, axis=axis, dtype=deviation.dtype, **options) - ddof
+    return np.sum(np.square(deviation), axis=axis, **options) / freedom
 
 
 @composite(np.nanstd)
