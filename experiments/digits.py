@@ -48,22 +48,22 @@ def run(out: Path, seed: int = 0, steps: int = 1000) -> dict[str, Any]:
     loss: dict[str, list[float]] = {"training": [], "test": []}
     accuracy: dict[str, list[float]] = {"training": [], "test": []}
 
-    def record(split: str, logits: Any, labels: Any, value: Any) -> None:
-        loss[split].append(float(value))
-        accuracy[split].append(float(np.mean(np.argmax(logits, axis=1) == labels)))
+    def evaluate() -> Any:
+        """Note how both splits fare, and return the loss of the training images, which come last."""
+        for split, pixels, labels in (("test", x_test, y_test), ("training", x, y)):
+            logits = pixels @ W + b
+            objective = tg.functional.cross_entropy(logits, labels)
+            loss[split].append(float(objective.data))
+            accuracy[split].append(float(np.mean(np.argmax(logits, axis=1) == labels)))
+        return objective
 
-    for step in tqdm(range(steps + 1), desc="digits", unit="step", disable=None):
-        logits = x @ W + b
-        objective = tg.functional.cross_entropy(logits, y)
-        record("training", logits.data, y, objective.data)
-        test_logits = x_test @ W.data + b.data
-        record("test", test_logits, y_test, tg.functional.cross_entropy(test_logits, y_test))
-        if step == steps:
-            break
+    objective = evaluate()
+    for _ in tqdm(range(steps), desc="digits", unit="step", disable=None):
         objective.backward()
         for parameter in (W, b):
             parameter.data -= LEARNING_RATE * parameter.grad
             parameter.zero_grad()
+        objective = evaluate()
 
     metrics = {
         "experiment": "digits",
