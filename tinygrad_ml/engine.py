@@ -11,6 +11,7 @@ import numpy as np
 from .graph import FullNode, Leaf, Node, Output, fingerprint
 from .primitive import Shell
 
+_ndarray = np.ndarray
 #: Makes a Tensor of an array and its place in the graph.
 Wrap = Callable[[Any, Any], Any]
 
@@ -47,6 +48,7 @@ def pull(
     heap: list[int] = []  # the orders in `pending`
     fingerprints: dict[Leaf, Any] = {}
     node, g, owned = root, gradient, False
+    at_first_order = wrap is None
     while True:
         is_next = False
         kind = type(node)
@@ -55,26 +57,26 @@ def pull(
         elif kind is Output:
             _fill_slot(node, g, pending, heap)
         else:
-            edges, kwargs = node.edges, node.kwargs
-            shape = None
-            if type(g) is np.ndarray and g.base is not None and node.primitive.elementwise and not any(g.strides) and g.size:
+            edges, saved, kwargs, primitive = node.edges, node.saved, node.kwargs, node.primitive
+            add_to = use_cache = shape = None
+            if type(g) is _ndarray and g.base is not None and primitive.elementwise and not any(g.strides) and g.size:
                 g, shape = g.flat[0], g.shape  # one number for all elements, as behind a sum: compute with it once
-            if kind is FullNode and node.marks is not None:
-                _check_unchanged(node, fingerprints)
-            add_to = node.primitive.add_to if wrap is None else None
-            use_cache = False
+            if kind is FullNode:
+                if node.marks is not None:
+                    _check_unchanged(node, fingerprints)
+                if at_first_order:
+                    add_to = primitive.add_to
+                    use_cache = node.cache is not None and isinstance(g, (_ndarray, np.generic))
+                    if use_cache:
+                        saved = node.cache + saved[1:]
             if wrap is not None:
                 saved = _as_tensors(node, wrap)
-            elif node.cache is not None and isinstance(g, (np.ndarray, np.generic)):
-                saved, use_cache = node.cache + node.saved[1:], True
-            else:
-                saved = node.saved
             for parent, rule, i, like in edges:
                 order = parent.order
                 if wanted is not None and order not in wanted:
                     continue
                 if use_cache:
-                    rule = node.primitive.rule(i, cached=True)
+                    rule = primitive.rule(i, cached=True)
                 if add_to is not None and order in pending and pending[order][2]:
                     add_to(pending[order][1], g, *saved)
                     continue
@@ -89,14 +91,16 @@ def pull(
                         np.add(entry[1], pulled, out=entry[1])
                     else:
                         entry[1] = entry[1] + pulled
-                        entry[2] = wrap is None and type(entry[1]) is np.ndarray
-                else:
-                    owned = wrap is None and (type(parent) is Leaf or add_to is not None) and _is_fresh(pulled, g, saved)
-                    # With one way on, and nothing pending that could still reach the parent, it is next.
-                    is_next = len(edges) == 1 and (not heap or order < heap[0])
-                    if not is_next:
-                        pending[order] = [parent, pulled, owned]
-                        heappush(heap, order)
+                        entry[2] = at_first_order and type(entry[1]) is _ndarray
+                    continue
+                owned = (
+                    (type(parent) is Leaf or add_to is not None) and at_first_order and _is_fresh(pulled, g, saved)
+                )
+                # With one way on, and nothing pending that could still reach the parent, it is next.
+                is_next = len(edges) == 1 and (not heap or order < heap[0])
+                if not is_next:
+                    pending[order] = [parent, pulled, owned]
+                    heappush(heap, order)
         if is_next:
             node, g = parent, pulled
         elif heap:

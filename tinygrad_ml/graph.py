@@ -65,7 +65,7 @@ class Leaf:
 
     def __init__(self, owner: Any = None) -> None:
         self.order = next_order()
-        self.owner = None if owner is None else weakref.ref(owner)
+        self.owner: Any = None if owner is None else weakref.ref(owner)
 
 
 class Output:

@@ -101,7 +101,7 @@ class Primitive:
         self.__doc__ = function.__doc__
         self.broadcasts = is_ufunc if broadcasts is None else broadcasts
         #: A gradient has the shape of the output before it is summed over stretched axes.
-        self.elementwise = is_ufunc and function.signature is None and function.nout == 1
+        self.elementwise = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         self.variadic = variadic
         self.outputs = outputs
         self.add_to = add_to

@@ -505,16 +505,16 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
             like_a, like_b = (None if r is None else (d.shape, d.dtype) for d, r in ((a, p), (b, q)))
             if ans.dtype.kind == "O":
                 raise TypeError(f"{primitive.name}: an operand is an array of objects; convert it with .astype(float)")
-    rules = primitive.rules
+    both = primitive.rules
     if q is None:
         keep_ans, keep_a, keep_b = primitive.plan_of_first
-        node.edges = ((p, rules[0], 0, like_a),)
+        node.edges = ((p, both[0], 0, like_a),)
     elif p is None:
         keep_ans, keep_a, keep_b = primitive.plan_of_second
-        node.edges = ((q, rules[1], 1, like_b),)
+        node.edges = ((q, both[1], 1, like_b),)
     else:
         keep_ans, keep_a, keep_b = primitive.plan_of_both
-        node.edges = ((p, rules[0], 0, like_a), (q, rules[1], 1, like_b))
+        node.edges = ((p, both[0], 0, like_a), (q, both[1], 1, like_b))
     node.saved = (ans if keep_ans else None, a if keep_a else None, b if keep_b else None)
     return out
 
@@ -680,8 +680,8 @@ def _supported(primitive: Primitive, kwargs: dict[str, Any]) -> dict[str, Any]:
     return kwargs
 
 
-_REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
-_ACCUMULATIONS = {np.add: np.cumsum, np.multiply: np.cumprod}
+_REDUCTIONS: dict[Any, Any] = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+_ACCUMULATIONS: dict[Any, Any] = {np.add: np.cumsum, np.multiply: np.cumprod}
 
 
 def _general_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -689,8 +689,8 @@ def _general_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dic
     for name, value in kwargs.items():
         if name == "out" and any(out is not None for out in value):
             raise TypeError(
-                f"{ufunc.__name__}: out= (or an in-place operator on an ndarray) would turn a Tensor into plain numbers; "
-                "use the result instead"
+                f"{ufunc.__name__}: out= (or an in-place operator on an ndarray) would turn a Tensor into plain "
+                "numbers; use the result instead"
             )
     if ufunc in PLAIN:
         return getattr(ufunc, method)(*_raw(inputs), **kwargs)
