@@ -81,7 +81,12 @@ def pull(
                         entry[1] = entry[1] + pulled
                         entry[2] = wrap is None and type(entry[1]) is np.ndarray
                 else:
-                    owned = wrap is None and type(parent) is Leaf and _is_fresh(pulled, g, saved)
+                    owned = (
+                        wrap is None
+                        and type(parent) is Leaf
+                        and node.primitive.answers_new
+                        and _is_fresh(pulled, g, saved)
+                    )
                     # With one way on, and nothing pending that could still reach the parent, it is next.
                     is_next = len(edges) == 1 and (not heap or order < heap[0])
                     if not is_next:
