@@ -1,6 +1,55 @@
-"""Autograd for plain NumPy."""
+"""Autograd for plain NumPy: write NumPy, get derivatives of any order.
 
+Wrap arrays in `Tensor` and call ``backward()``, or hand a function written in plain NumPy to `grad` and its kin.
+"""
 
-from .graph import no_grad
+from . import functional
+from .custom import defvjp, primitive
+from .functional import (
+    elu,
+    gelu,
+    leaky_relu,
+    log_softmax,
+    logsumexp,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    tanh,
+)
+from .graph import enable_grad, no_grad
 from .tensor import Tensor
+from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+
+__version__ = "0.1.0"
+
 tensor = Tensor
+
+__all__ = [
+    "Tensor",
+    "defvjp",
+    "elu",
+    "enable_grad",
+    "functional",
+    "gelu",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "leaky_relu",
+    "log_softmax",
+    "logsumexp",
+    "no_grad",
+    "primitive",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "tanh",
+    "tensor",
+    "value_and_grad",
+    "vjp",
+]

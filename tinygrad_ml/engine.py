@@ -60,7 +60,7 @@ def pull(
             use_cache = False
             if wrap is not None:
                 saved = _as_tensors(node, wrap)
-            elif node.cache is not None:
+            elif node.cache is not None and isinstance(g, (np.ndarray, np.generic)):
                 saved, use_cache = node.cache + node.saved[1:], True
             else:
                 saved = node.saved
@@ -100,19 +100,35 @@ def pull(
             return results
 
 
-def paths(root: Any, targets: dict[int, Any]) -> tuple[set[int], bool]:
-    """The orders of the nodes between `root` and `targets` (nodes by order), and whether the graph goes
-    on behind the targets or beside them, so that someone may want to differentiate the gradient."""
-    oldest = max(targets)
+def paths(root: Any, targets: dict[int, Any], ends: dict[int, Any] | None = None) -> tuple[set[int], bool]:
+    """The way from `root` to `targets`.
+
+    Parameters
+    ----------
+    root : node
+    targets : dict of order to node
+    ends : dict of order to node, optional
+        Where the search ends too, without looking for a way there.
+
+    Returns
+    -------
+    wanted : set of int
+        The orders of the nodes on a path to a target.
+    open_ended : bool
+        Whether the graph goes on behind the targets and ends or beside them, so that someone may want to
+        differentiate the gradient.
+    """
+    known = targets | (ends or {})
+    oldest = max(known)
     seen = {root.order: root}
     stack = [root]
     open_ended = False
     while stack:
         node = stack.pop()
-        if node.order in targets:
+        if node.order in known:
             open_ended |= bool(node.edges)
             continue
-        open_ended |= type(node) is Leaf or node.order > oldest
+        open_ended |= type(node) is Leaf and node.owner is not None
         for edge in node.edges:
             parent = edge[0]
             if parent.order not in seen:

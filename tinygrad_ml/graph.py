@@ -6,11 +6,12 @@ soon as its last result goes, and an array stays alive only where a rule will re
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -109,6 +110,8 @@ def fingerprint(array: Any) -> Any:
 
 class _GradMode(threading.local):
     enabled = True
+    #: How many calls by `grad` and its kin are under way.
+    tracing = 0
 
 
 grad_mode = _GradMode()
@@ -148,3 +151,13 @@ class enable_grad(no_grad):
     """Switch recording on, also inside a `no_grad` block."""
 
     _enabled = True
+
+
+@contextlib.contextmanager
+def traced_call() -> Iterator[None]:
+    """While a transform calls the user's function: turning a traced Tensor into a float is an error."""
+    grad_mode.tracing += 1
+    try:
+        yield
+    finally:
+        grad_mode.tracing -= 1

@@ -18,8 +18,6 @@ from .graph import FullNode, Leaf, Node, Output, fingerprint, grad_mode, next_or
 from .primitive import COMPOSITES, DROP, KEEP, PLAIN, PRIMITIVES, Primitive, Shell
 
 _ndarray, _float64, _float32 = np.ndarray, np.float64, np.float32
-#: Depth of `grad` and its kin: inside, turning a traced Tensor into a float would silence its gradient.
-tracing = [0]
 
 
 class Tensor(ArrayMethods):
@@ -282,7 +280,7 @@ class Tensor(ArrayMethods):
         return operator.index(self._data)
 
     def _number(self, kind: str) -> Any:
-        if self._node is not None and tracing[0]:
+        if self._node is not None and grad_mode.tracing:
             raise TypeError(
                 f"{kind}(): inside grad, jacobian and their kin this would silently cut the tensor from its gradient. "
                 "Use np.* functions instead of math.*, or x.detach() where no gradient is wanted."
@@ -305,7 +303,7 @@ class Tensor(ArrayMethods):
         )
 
     def __getitem__(self, index: Any) -> Any:
-        return apply(_GETITEM, (self, index))
+        return apply(_GETITEM, (self, _raw(index)))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs:
@@ -541,6 +539,8 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     if primitive.cached_rules:
         ans, *rest = ans
         cache = tuple(rest)
+    elif not hasattr(ans, "dtype") and not primitive.outputs:
+        ans = np.asarray(ans)[()]  # a user's function may return a number or a list
     parents = [arg._node if isinstance(arg, Tensor) else None for arg in args]
     needs = tuple([parent is not None for parent in parents])
     if not any(needs) or not grad_mode.enabled:
@@ -711,6 +711,8 @@ def _general_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dic
         return getattr(ufunc, method)(*_raw(inputs), **kwargs)
     if ufunc not in PRIMITIVES and "scipy.special" in sys.modules:
         from .rules import special  # noqa: F401  (SciPy is loaded only by those who use it)
+    if ufunc in COMPOSITES and method == "__call__" and not kwargs:
+        return COMPOSITES[ufunc](*inputs)
     primitive = PRIMITIVES.get(ufunc)
     if primitive is None:
         raise _unsupported(ufunc)

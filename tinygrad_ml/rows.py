@@ -1,0 +1,194 @@
+"""Many gradients pulled back together: a stack that speaks NumPy's protocols.
+
+`Rows` holds one array for each row of a Jacobian and looks like a single one of them. A rule that is
+handed Rows for ``g`` computes all rows in the same NumPy calls. Only functions that rules apply to ``g``
+are here; at any other, `NotByRows` sends the caller back to one row at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from .array_methods import ArrayMethods
+from .primitive import Primitive
+
+
+class NotByRows(Exception):
+    """An operation that is not known for all rows together."""
+
+
+class Rows(NDArrayOperatorsMixin, ArrayMethods):  # type: ignore[misc]
+    """A stack of arrays, the rows, that looks like one of them.
+
+    Parameters
+    ----------
+    rows : array of shape (n_rows, ...)
+    """
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return self.rows.shape[1:]  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:  # type: ignore[override]
+        return self.rows.ndim - 1  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self.rows.size // max(1, len(self.rows))  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        return self.rows.dtype
+
+    @property
+    def T(self) -> Rows:
+        return _transpose(self)
+
+    @property
+    def real(self) -> Rows:
+        return Rows(self.rows.real)
+
+    @property
+    def imag(self) -> Rows:
+        return Rows(self.rows.imag)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Rows:
+        return Rows(self.rows.astype(dtype, copy=copy))
+
+    def copy(self) -> Rows:
+        return Rows(self.rows.copy())
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Rows:
+        return Rows(self.rows[_in_rows(index)])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise NotByRows("x[i] = v")
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise NotByRows("conversion to an array")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or kwargs:
+            raise NotByRows(ufunc.__name__)
+        if ufunc is np.matmul:
+            return _matmul(*inputs)
+        if ufunc.signature is not None:
+            raise NotByRows(ufunc.__name__)
+        return Rows(ufunc(*_aligned(inputs)))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        by_rows = _BY_ROWS.get(function)
+        if by_rows is None:
+            raise NotByRows(function.__name__)
+        return by_rows(*args, **kwargs)
+
+    @staticmethod
+    def _apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        by_rows = _BY_ROWS.get(primitive.name)
+        if by_rows is None:
+            raise NotByRows(primitive.name)
+        return by_rows(*args, **kwargs)
+
+
+def _aligned(arrays: tuple[Any, ...]) -> list[Any]:
+    """The rows' arrays with as many axes as it takes to broadcast against the plain ones behind the row axis."""
+    ndim = max(np.ndim(a) for a in arrays)
+    return [
+        a.rows.reshape(len(a.rows), *(1,) * (ndim - a.ndim), *a.shape) if isinstance(a, Rows) else a for a in arrays
+    ]
+
+
+def _in_rows(index: Any) -> tuple[Any, ...]:
+    """`index` behind the row axis; integer arrays only alone, because among others they change the order of axes."""
+    parts = index if isinstance(index, tuple) else (index,)
+    arrays = [part for part in parts if isinstance(part, (list, np.ndarray))]
+    if len(arrays) > 1 or arrays and any(isinstance(part, (int, np.integer)) for part in parts):
+        raise NotByRows("indexing")
+    return (slice(None), *parts)
+
+
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """The axes of one row as axes of the stack."""
+    axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return tuple(k + 1 if k >= 0 else k for k in axes)
+
+
+def _matmul(a: Any, b: Any) -> Rows:
+    if isinstance(a, Rows) and isinstance(b, Rows):
+        raise NotByRows("matmul")
+    if isinstance(a, Rows):
+        if a.ndim == 1 and b.ndim <= 2:
+            return Rows(a.rows @ b)
+        if a.ndim == 1:
+            raise NotByRows("matmul")
+        return Rows(np.matmul(_aligned((a, b))[0], b))
+    if b.ndim == 1:
+        if a.ndim > 2:
+            raise NotByRows("matmul")
+        return Rows(b.rows @ a.T)
+    return Rows(np.matmul(a, _aligned((a, b))[1]))
+
+
+def _transpose(x: Rows, axes: Any = None) -> Rows:
+    axes = range(x.ndim)[::-1] if axes is None else [axis % x.ndim for axis in axes]
+    return Rows(np.transpose(x.rows, (0, *(k + 1 for k in axes))))
+
+
+def _sum(x: Rows, axis: Any = None, keepdims: bool = False) -> Rows:
+    return Rows(np.sum(x.rows, axis=_axes(axis, x.ndim), keepdims=keepdims))
+
+
+def _reshape(x: Rows, shape: Any, order: str = "C") -> Rows:
+    if order != "C":
+        raise NotByRows("reshape")
+    return Rows(x.rows.reshape(len(x.rows), *(shape if isinstance(shape, (tuple, list)) else (shape,))))
+
+
+def _broadcast_to(x: Rows, shape: tuple[int, ...]) -> Rows:
+    stretched = x.rows.reshape(len(x.rows), *(1,) * (len(shape) - x.ndim), *x.shape)
+    return Rows(np.broadcast_to(stretched, (len(x.rows), *shape)))
+
+
+def _along(function: Callable[..., Any]) -> Callable[..., Any]:
+    """For functions along one axis, or two."""
+
+    def by_rows(x: Rows, *axes: int, **axis: int) -> Rows:
+        shifted = {name: _axes(k, x.ndim)[0] for name, k in axis.items()}
+        return Rows(function(x.rows, *[_axes(k, x.ndim)[0] for k in axes], **shifted))
+
+    return by_rows
+
+
+def _scatter(g: Rows, index: Any, shape: tuple[int, ...]) -> Rows:
+    out = np.zeros((len(g.rows), *shape), g.dtype)
+    np.add.at(out, _in_rows(index), g.rows)
+    return Rows(out)
+
+
+#: Functions by what rules call, and the package's own primitives by name.
+_BY_ROWS: dict[Any, Callable[..., Any]] = {
+    np.sum: _sum,
+    np.reshape: _reshape,
+    np.transpose: _transpose,
+    np.broadcast_to: _broadcast_to,
+    np.swapaxes: _along(np.swapaxes),
+    np.expand_dims: _along(np.expand_dims),
+    np.squeeze: _along(np.squeeze),
+    np.where: lambda *arrays: Rows(np.where(*_aligned(arrays))),
+    np.real: lambda x: x.real,
+    np.imag: lambda x: x.imag,
+    "scatter": _scatter,
+}
