@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tinygrad_ml as tg
+from tinygrad_ml.graph import traced_call
 from tinygrad_ml.primitive import Primitive
-from tinygrad_ml.tensor import tracing
 
 
 def leaf(*shape: int, dtype: Any = float) -> tg.Tensor:
@@ -57,11 +57,8 @@ def divide_in_place(x: Any, value: Any) -> None:
 
 def in_grad(convert: Callable[[Any], Any]) -> None:
     """What happens inside `grad` and its kin."""
-    tracing[0] += 1
-    try:
+    with traced_call():
         convert(leaf())
-    finally:
-        tracing[0] -= 1
 
 
 crooked = Primitive(lambda x: np.sin(x), [lambda g, ans, x: g[:1]], name="crooked")

@@ -105,7 +105,9 @@ class Primitive:
         self.cached_rules = tuple(cached_rules)
         self.__dict__.pop("keywords", None)
         #: Our own rules answer with their arguments or with new arrays, a user's perhaps with a constant of his.
-        self.answers_new = all((getattr(rule, "__module__", None) or "").startswith("tinygrad_ml.") for rule in self.rules if rule)
+        self.answers_new = all(
+            (getattr(rule, "__module__", None) or "").startswith("tinygrad_ml.") for rule in self.rules if rule is not None
+        )
         #: What a node keeps, by which arguments need a gradient.
         self.plans: dict[tuple[bool, ...], tuple[int, ...]] = {}
 

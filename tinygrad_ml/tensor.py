@@ -532,7 +532,8 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     if kwargs and any(isinstance(value, Tensor) for value in kwargs.values()):
         args, kwargs = _positional(primitive, args, kwargs)
     raw = tuple([arg._data if isinstance(arg, Tensor) else arg for arg in args])
-    if list in map(type, raw):
+    kinds = set(map(type, raw))
+    if list in kinds or tuple in kinds:
         raw = tuple([_array_of(arg) if primitive.rule(i) else arg for i, arg in enumerate(raw)])
     ans = primitive.forward(*raw, **kwargs) if kwargs else primitive.forward(*raw)
     cache = None
