@@ -7,6 +7,7 @@ from ..case import between, case, distinct, normal
 _MASK = np.array([[True, False, True], [False, True, True]])
 _ROWS, _COLUMNS = np.array([0, 2, 2, -1]), np.array([[1], [0]])
 _GRID = np.array([0.0, 0.4, 1.1, 1.5, 2.3])
+_STEPS = 5.5 * np.arange(5.0)[:, None]
 
 
 def _increasing(rng: np.random.Generator) -> np.ndarray:
@@ -75,7 +76,12 @@ CASES = [
     case("gradient of a matrix", lambda x: np.gradient(x, 0.5), normal(3, 4), complex=True),
     case("gradient edge_order=2", lambda x: np.gradient(x, 2.0, 0.5, edge_order=2), normal(3, 4), complex=True),
     case("gradient axis=0", lambda x: np.gradient(x, axis=0), normal(3, 4), complex=True),
-    case("gradient coordinates", lambda x: np.gradient(x, _GRID, axis=-1, edge_order=2), normal(2, 5), complex=True),
+    case(
+        "gradient coordinates",
+        lambda x: np.gradient(x, _GRID.astype(x.real.dtype), axis=-1, edge_order=2),
+        normal(2, 5),
+        complex=True,
+    ),
     case("gradient moving coordinates", lambda x, t: np.gradient(x, t), normal(5), _increasing),
     case("trapezoid", lambda y: np.trapezoid(y), normal(2, 4), complex=True),
     case("trapezoid dx axis=0", lambda y, dx: np.trapezoid(y, dx=dx, axis=0), normal(3, 2), between(0.5, 1)),
@@ -85,6 +91,10 @@ CASES = [
     case("interp inside", lambda x, xp, fp: np.interp(x, xp, fp), between(0.65, 1.05, 2, 3), _increasing, normal(5)),
     case("interp left right", lambda x, fp: np.interp(x, _GRID, fp, 7.0, -7.0), between(-2, 0, 3), normal(5)),
     case("interp period", lambda x, fp: np.interp(x, _GRID, fp, period=3), between(5.6, 5.9, 3), normal(5)),
-    case("unwrap", lambda p: np.unwrap(p * 9), normal(5)),
-    case("unwrap axis=0 period", lambda p: np.unwrap(p * 9, axis=0, period=1.5), normal(5, 2)),
+    case("unwrap", lambda p: np.unwrap(p + 8.0 * np.arange(5, dtype=p.dtype)), between(-0.3, 0.3, 5)),
+    case(
+        "unwrap axis=0 period",
+        lambda p: np.unwrap(p + _STEPS.astype(p.dtype), axis=0, period=9.0),
+        between(-0.3, 0.3, 5, 2),
+    ),
 ]
