@@ -55,6 +55,9 @@ def pull(
             _fill_slot(node, g, pending, heap)
         else:
             edges, kwargs = node.edges, node.kwargs
+            shape = None
+            if type(g) is np.ndarray and g.base is not None and node.primitive.elementwise and not any(g.strides) and g.size:
+                g, shape = g.flat[0], g.shape  # one number for all elements, as behind a sum: compute with it once
             if kind is FullNode and node.marks is not None:
                 _check_unchanged(node)
             use_cache = False
@@ -71,6 +74,8 @@ def pull(
                 if use_cache:
                     rule = node.primitive.rule(i, cached=True)
                 pulled = rule(g, *saved, **kwargs) if kwargs else rule(g, *saved)
+                if shape is not None and np.shape(pulled) != shape:
+                    pulled = np.broadcast_to(pulled, shape)
                 if like is not None:
                     pulled = _conform(pulled, like, node, i)
                 if order in pending:

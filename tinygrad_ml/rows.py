@@ -105,7 +105,7 @@ class Rows(NDArrayOperatorsMixin, ArrayMethods):  # type: ignore[misc]
 
 def _aligned(arrays: tuple[Any, ...]) -> list[Any]:
     """The rows' arrays with as many axes as it takes to broadcast against the plain ones behind the row axis."""
-    ndim = max(np.ndim(a) for a in arrays)
+    ndim = max(a.ndim if isinstance(a, Rows) else np.ndim(a) for a in arrays)
     return [
         a.rows.reshape(len(a.rows), *(1,) * (ndim - a.ndim), *a.shape) if isinstance(a, Rows) else a for a in arrays
     ]

@@ -7,7 +7,9 @@ from ..case import Case, Sampler, case, normal
 
 def of_shapes(name: str, function, *pairs: tuple[tuple[int, ...], ...], **options) -> list[Case]:
     """A row for each pair of shapes."""
-    return [case(f"{name} {' '.join(map(str, pair))}", function, *[normal(*s) for s in pair], **options) for pair in pairs]
+    return [
+        case(f"{name} {' '.join(map(str, pair))}", function, *[normal(*s) for s in pair], **options) for pair in pairs
+    ]
 
 
 def einsum(subscripts: str, *samplers: Sampler, **keywords) -> Case:

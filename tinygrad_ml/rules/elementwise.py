@@ -24,7 +24,7 @@ define(np.divide, lambda g, ans, x, y: g / y, lambda g, ans, x, y: -g * ans / y,
 define(np.negative, lambda g, ans, x: -g, forward=operator.neg)
 define(np.positive, lambda g, ans, x: g)
 define(np.reciprocal, lambda g, ans, x: -g * ans * ans)
-define(np.square, lambda g, ans, x: g * (2 * x))
+define(np.square, lambda g, ans, x: g * 2 * x)
 define(np.sqrt, lambda g, ans, x: g * 0.5 / ans)
 define(np.cbrt, lambda g, ans, x: g / (3 * ans * ans))
 define(np.exp, lambda g, ans, x: g * ans)
@@ -43,7 +43,7 @@ define(np.arctan, lambda g, ans, x: g / (1 + x * x))
 define(np.arctan2, lambda g, ans, y, x: g * x / (x * x + y * y), lambda g, ans, y, x: -g * y / (x * x + y * y))
 define(np.sinh, lambda g, ans, x: g * np.cosh(x))
 define(np.cosh, lambda g, ans, x: g * np.sinh(x))
-define(np.tanh, lambda g, ans, x: g * (1 - ans * ans))
+define(np.tanh, lambda g, ans, x: (-(ans * ans) + 1) * g)
 define(np.arcsinh, lambda g, ans, x: g / np.sqrt(x * x + 1))
 define(np.arccosh, lambda g, ans, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 define(np.arctanh, lambda g, ans, x: g / (1 - x * x))
@@ -99,7 +99,7 @@ def _power(x: Any, y: Any) -> Any:
 
 def _power_to_base(g: Any, ans: Any, x: Any, y: Any) -> Any:
     if type(y) is int or type(y) is float:
-        return g * (y * _power(x, y - 1)) if y != 0 else g * 0
+        return g * y * _power(x, y - 1) if y != 0 else g * 0
     return g * (y * np.where((x == 0) & (y == 0), 1, x) ** (y - 1))  # 0 ** 0 is flat
 
 

@@ -16,10 +16,12 @@ from ..primitive import composite, define
 from .shape import along, array
 
 
-def _scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
+def _scatter(g: Any, index: Any, shape: tuple[int, ...], unique: bool = False) -> Any:
     """An array of zeros to which `g` is added at `index`; what is indexed twice is added twice."""
     out = np.zeros_like(g, shape=shape)
-    if not _may_repeat(index):
+    if unique or not _may_repeat(index):
+        if not isinstance(out, np.ndarray):
+            index, g = _without_new_axes(index, g, out)
         out[index] = g
     elif isinstance(index, np.ndarray) and index.ndim == 1 and len(shape) > 1 and g.size > 256:
         # np.add.at is 2 to 5 times as fast in a flat array (1,000 to 100,000 numbers in rows of 16 and 64).
@@ -31,6 +33,13 @@ def _scatter(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
+def _without_new_axes(index: Any, g: Any, out: Any) -> tuple[Any, Any]:
+    """The same assignment without None in the index, which Dask does not understand there."""
+    parts = index if isinstance(index, tuple) else (index,)
+    kept = tuple([part for part in parts if part is not None])
+    return (index, g) if len(kept) == len(parts) else (kept, np.reshape(g, out[kept].shape))
+
+
 _BASIC = (int, np.integer, slice, EllipsisType, type(None))
 
 
@@ -39,7 +48,7 @@ def _may_repeat(index: Any) -> bool:
     return any(not isinstance(part, _BASIC) and np.asarray(part).dtype.kind != "b" for part in parts)
 
 
-scatter = define(_scatter, lambda g, ans, x, index, shape: g[index], name="scatter")
+scatter = define(_scatter, lambda g, ans, x, index, shape, unique=False: g[index], name="scatter")
 define(operator.getitem, lambda g, ans, x, index: scatter(g, index, x.shape))
 
 
@@ -48,7 +57,7 @@ define(operator.getitem, lambda g, ans, x, index: scatter(g, index, x.shape))
 
 def _take(g: Any, ans: Any, x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
     length = x.size if axis is None else x.shape[axis]
-    indices = np.asarray(indices)
+    indices = np.asarray(indices, dtype=np.intp)  # NumPy takes booleans for 0 and 1 here, and [] for integers
     if mode != "raise":
         indices = indices % length if mode == "wrap" else np.clip(indices, 0, length - 1)
     if axis is None:
@@ -71,6 +80,8 @@ def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         arr, axis = np.ravel(arr), 0
     indices = np.asarray(indices)
+    if indices.dtype.kind not in "iu":
+        raise IndexError(f"take_along_axis: indices must be integers, got {indices.dtype}")
     if indices.ndim != arr.ndim:
         raise ValueError(
             f"take_along_axis: indices and array need as many dimensions, got {indices.ndim} and {arr.ndim}"
@@ -78,18 +89,10 @@ def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     return arr[_grid(arr.shape, indices, normalize_axis_index(axis, arr.ndim))]
 
 
-def _inverse(order: Any, axis: int) -> Any:
-    inverse = np.empty_like(order)
-    shape = [1] * order.ndim
-    shape[axis] = -1
-    np.put_along_axis(inverse, order, np.arange(order.shape[axis]).reshape(shape), axis)
-    return inverse
-
-
-#: Its rule needs no scattering, because no element is taken twice.
+#: Reading in another order needs no adding on the way back.
 _permute = define(
     lambda x, order, axis: np.take_along_axis(x, order, axis),
-    lambda g, ans, x, order, axis: _permute(g, _inverse(order, axis), axis),
+    lambda g, ans, x, order, axis: scatter(g, _grid(x.shape, order, axis), x.shape, unique=True),
     name="permute",
 )
 
@@ -136,7 +139,7 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 @composite(np.choose)
-def _choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
+def _choose(a: Any, choices: Any, out: None = None, mode: Any = "raise") -> Any:
     index = np.choose(np.asarray(a), np.arange(len(choices)), mode=mode)
     result = choices[0]
     for k in range(1, len(choices)):
@@ -175,6 +178,13 @@ def _diagflat(v: Any, k: int = 0) -> Any:
 # Differences
 
 
+_diff_once = define(
+    lambda x, axis: np.diff(x, axis=axis),
+    lambda g, ans, x, axis: -np.diff(g, axis=axis, prepend=g.dtype.type(0), append=g.dtype.type(0)),
+    name="diff",
+)
+
+
 @composite(np.diff)
 def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     if n < 0:
@@ -184,9 +194,9 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
     if n and len(parts) > 1:
         edge = tuple([1 if k == axis % a.ndim else length for k, length in enumerate(a.shape)])
         a = np.concatenate([np.broadcast_to(part, edge) if np.ndim(part) == 0 else part for part in parts], axis)
-    later, earlier = along(axis, a.ndim, slice(1, None)), along(axis, a.ndim, slice(-1))
-    for _ in range(n):
-        a = a[later] - a[earlier]
+    axis = normalize_axis_index(axis, a.ndim)
+    for _ in range(min(n, a.shape[axis])):
+        a = _diff_once(a, axis)
     return a
 
 
@@ -200,8 +210,8 @@ def _ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 @composite(np.gradient)
 def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     f = array(f)
-    axes = range(f.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = [normalize_axis_index(k, f.ndim) for k in axes]
+    along_axes = range(f.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = [normalize_axis_index(k, f.ndim) for k in along_axes]
     spacings = varargs if len(varargs) > 1 else (varargs or (1.0,)) * len(axes)
     if len(spacings) != len(axes):
         raise TypeError(f"gradient: needs one spacing for each of {len(axes)} axes, got {len(spacings)}")
@@ -224,7 +234,9 @@ def _slopes(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
     length = f.shape[-1]
     if np.ndim(spacing) > 1 or np.ndim(spacing) == 1 and np.shape(spacing) != (length,):
         raise ValueError(f"gradient: spacing is a number or {length} coordinates, got shape {np.shape(spacing)}")
-    steps = np.diff(spacing) if np.ndim(spacing) else spacing * np.ones_like(f, shape=(length - 1,))
+    steps = np.diff(spacing) if np.ndim(spacing) else spacing * np.ones(length - 1)
+    if f.dtype.kind in "fc":
+        steps = np.astype(steps, np.finfo(f.dtype).dtype)
     chords = np.diff(f) / steps
     total = steps[:-1] + steps[1:]
     inside = (steps[1:] * chords[..., :-1] + steps[:-1] * chords[..., 1:]) / total
@@ -232,8 +244,7 @@ def _slopes(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
     if edge_order == 2:
         first = first - (chords[..., 1:2] - first) * (steps[:1] / total[:1])
         last = last + (last - chords[..., -2:-1]) * (steps[-1:] / total[-1:])
-    slopes = np.concatenate([first, inside, last], axis=-1, dtype=f.dtype if f.dtype.kind in "fc" else None)
-    return np.moveaxis(slopes, -1, axis)
+    return np.moveaxis(np.concatenate([first, inside, last], axis=-1), -1, axis)
 
 
 @composite(np.trapezoid)

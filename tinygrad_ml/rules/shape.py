@@ -29,23 +29,21 @@ def along(axis: int, ndim: int, index: Any) -> tuple[Any, ...]:
 # Shapes
 
 
-def _memory_free(order: str) -> str:
-    if order not in ("C", "F"):
+def _reshape(x: Any, shape: Any, order: str = "C", **copy: Any) -> Any:
+    if order == "C":
+        return np.reshape(x, shape, **copy)  # foreign arrays know no `order`
+    if order != "F":
         raise TypeError(
             f"order={order!r}: depends on how the array lies in memory, which a Tensor does not promise; use 'C' or 'F'"
         )
-    return order
+    return np.reshape(x, shape, order="F", **copy)
 
 
-define(
-    np.reshape,
-    lambda g, ans, x, shape=None, order="C", copy=None: np.reshape(g, x.shape, order=order),
-    forward=lambda x, shape, order="C", copy=None: np.reshape(x, shape, _memory_free(order), copy=copy),
-)
+define(np.reshape, lambda g, ans, x, shape=None, order="C", copy=None: _reshape(g, x.shape, order), forward=_reshape)
 define(
     np.ravel,
-    lambda g, ans, x, order="C": np.reshape(g, x.shape, order=order),
-    forward=lambda x, order="C": np.ravel(x, _memory_free(order)),
+    lambda g, ans, x, order="C": _reshape(g, x.shape, order),
+    forward=lambda x, order="C": _reshape(x, (-1,), order),
 )
 define(np.expand_dims, lambda g, ans, x, axis: np.reshape(g, x.shape))
 define(np.squeeze, lambda g, ans, x, axis=None: np.reshape(g, x.shape))
@@ -55,23 +53,26 @@ define(np.broadcast_to, lambda g, ans, x, shape, subok=False: g, broadcasts=True
 @composite(np.broadcast_arrays)
 def _broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
     shape = np.broadcast_shapes(*[np.shape(x) for x in args])
-    return tuple([x if np.shape(x) == shape else np.broadcast_to(x, shape) for x in args])
+    return tuple([np.broadcast_to(x, shape) for x in args])
 
 
 @composite(np.atleast_1d)
 def _atleast_1d(*arys: Any) -> Any:
-    return _one_or_all([np.reshape(x, (1,)) if np.ndim(x) == 0 else array(x) for x in arys])
+    return _one_or_all([np.reshape(x, np.shape(x) or (1,)) for x in arys])
 
 
 @composite(np.atleast_2d)
 def _atleast_2d(*arys: Any) -> Any:
-    return _one_or_all([np.reshape(x, (1, -1)) if np.ndim(x) < 2 else array(x) for x in arys])
+    return _one_or_all([np.reshape(x, np.shape(x) if np.ndim(x) > 1 else (1, -1)) for x in arys])
 
 
 @composite(np.atleast_3d)
 def _atleast_3d(*arys: Any) -> Any:
-    arrays = np.atleast_1d(*arys) if len(arys) > 1 else [np.atleast_1d(*arys)]
-    return _one_or_all([x[None, :, None] if x.ndim == 1 else x[:, :, None] if x.ndim == 2 else x for x in arrays])
+    return _one_or_all([np.reshape(x, _shape_3d(np.shape(x))) for x in arys])
+
+
+def _shape_3d(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (1, *(shape or (1,)), 1) if len(shape) < 2 else (*shape, 1) if len(shape) == 2 else shape
 
 
 def _one_or_all(arrays: list[Any]) -> Any:
@@ -116,8 +117,8 @@ def _rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 # Types
 
 _astype = define(
-    lambda x, dtype, copy=True, device=None: np.astype(x, dtype, copy=copy),
-    lambda g, ans, x, dtype, copy=True, device=None: g,
+    lambda x, dtype, copy=True: x.astype(dtype, copy=copy),
+    lambda g, ans, x, dtype, copy=True: g,
     name="astype",
 )
 
@@ -126,7 +127,7 @@ _astype = define(
 def _astype_or_plain(x: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Any:
     if np.dtype(dtype).kind in "fc":
         return _astype(x, dtype, copy=copy)
-    return np.astype(x.detach().numpy(), dtype, copy=copy)  # rounding to integers is flat
+    return x.detach().numpy().astype(dtype, copy=copy)  # rounding to integers is flat
 
 
 define(np.copy, lambda g, ans, x, order="K", subok=False: g)
@@ -134,7 +135,7 @@ define(np.copy, lambda g, ans, x, order="K", subok=False: g)
 
 @composite(np.full_like)
 def _full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None,
+    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None,
     *, device: Any = None,
 ) -> Any:  # fmt: skip
     value = np.astype(array(fill_value), a.dtype if dtype is None else dtype)
@@ -151,54 +152,49 @@ def _linspace(
     start, stop = np.broadcast_arrays(array(start), array(stop))
     fraction = np.linspace(0, 1, num, endpoint, dtype=kind).reshape((-1,) + (1,) * start.ndim)
     samples = np.moveaxis(start * (1 - fraction) + stop * fraction, 0, axis)
-    samples = samples if dtype is None else np.astype(samples, dtype)
+    if dtype is not None:
+        samples = np.astype(samples if np.dtype(dtype).kind in "fc" else np.floor(samples), dtype)
     return (samples, (stop - start) / steps if steps > 0 else np.nan) if retstep else samples
 
 
 # Joining
 
 _concatenate = define(
-    lambda *arrays, axis, ends, **options: np.concatenate(arrays, axis, **options),
-    lambda i, g, ans, *arrays, axis, ends, dtype=None, casting=None: g[
-        along(axis, g.ndim, slice(ends[i], ends[i + 1]))
-    ],
+    lambda *arrays, axis, ends, **dtype: np.concatenate(arrays, axis, **dtype),
+    lambda i, g, ans, *arrays, axis, ends, **dtype: g[along(axis, g.ndim, slice(ends[i], ends[i + 1]))],
     name="concatenate",
     variadic=True,
 )
 _stack = define(
-    lambda *arrays, axis, **options: np.stack(arrays, axis, **options),
-    lambda i, g, ans, *arrays, axis, dtype=None, casting=None: g[along(axis, g.ndim, i)],
+    lambda *arrays, axis, **dtype: np.stack(arrays, axis, **dtype),
+    lambda i, g, ans, *arrays, axis, **dtype: g[along(axis, g.ndim, i)],
     name="stack",
     variadic=True,
 )
 
 
 @composite(np.concatenate)
-def _concatenate_list(
-    arrays: Iterable[Any], axis: int | None = 0, out: None = None, *, dtype: Any = None, casting: str = "same_kind"
-) -> Any:
+def _concatenate_list(arrays: Iterable[Any], axis: int | None = 0, out: None = None, **dtype: Any) -> Any:
     arrays = [np.ravel(x) if axis is None else array(x) for x in arrays]
     axis = normalize_axis_index(axis or 0, arrays[0].ndim)
     ends = tuple(itertools.accumulate([sum(x.shape[axis : axis + 1]) for x in arrays], initial=0))
-    return _concatenate(*arrays, axis=axis, ends=ends, dtype=dtype, casting=casting)
+    return _concatenate(*arrays, axis=axis, ends=ends, **dtype)
 
 
 @composite(np.stack)
-def _stack_list(
-    arrays: Iterable[Any], axis: int = 0, out: None = None, *, dtype: Any = None, casting: str = "same_kind"
-) -> Any:
-    return _stack(*arrays, axis=axis, dtype=dtype, casting=casting)
+def _stack_list(arrays: Iterable[Any], axis: int = 0, out: None = None, **dtype: Any) -> Any:
+    return _stack(*arrays, axis=axis, **dtype)
 
 
-@composite(np.vstack, getattr(np, "row_stack", np.vstack))
-def _vstack(tup: Iterable[Any], *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    return np.concatenate([np.atleast_2d(x) for x in tup], 0, dtype=dtype, casting=casting)
+@composite(np.vstack)
+def _vstack(tup: Iterable[Any], **dtype: Any) -> Any:
+    return np.concatenate([np.atleast_2d(x) for x in tup], 0, **dtype)
 
 
 @composite(np.hstack)
-def _hstack(tup: Iterable[Any], *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def _hstack(tup: Iterable[Any], **dtype: Any) -> Any:
     arrays = [np.atleast_1d(x) for x in tup]
-    return np.concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, dtype=dtype, casting=casting)
+    return np.concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, **dtype)
 
 
 @composite(np.dstack)
@@ -258,8 +254,8 @@ def _shapes(shape: tuple[int, ...], lengths: Sequence[int], axis: int) -> list[t
 
 
 _split = define(
-    lambda x, lengths, axis: np.split(x, np.cumsum(lengths[:-1], dtype=int), axis),
-    lambda g, ans, x, lengths, axis: _join_pieces(g, axis, _shapes(x.shape, lengths, axis)),
+    lambda x, ends, axis: [x[along(axis, x.ndim, slice(*cut))] for cut in itertools.pairwise(ends)],
+    lambda g, ans, x, ends, axis: _join_pieces(g, axis, _shapes(x.shape, np.diff(ends), axis)),
     name="split",
     outputs=True,
 )
@@ -269,7 +265,8 @@ def _split_by(function: Any, x: Any, indices_or_sections: Any, axis: int) -> lis
     axis = normalize_axis_index(axis, x.ndim)
     pieces = function(np.arange(x.shape[axis]), indices_or_sections)
     if np.array_equal(np.concatenate(pieces), np.arange(x.shape[axis])):
-        return _split(x, tuple([len(piece) for piece in pieces]), axis)  # type: ignore[no-any-return]
+        ends = tuple(itertools.accumulate(map(len, pieces), initial=0))
+        return _split(x, ends, axis)  # type: ignore[no-any-return]
     # Cuts that go back make pieces that overlap.
     return [x[along(axis, x.ndim, slice(piece[0], piece[-1] + 1) if len(piece) else slice(0))] for piece in pieces]
 
@@ -329,13 +326,13 @@ def _untile(g: Any, ans: Any, x: Any, reps: Any) -> Any:
 define(np.tile, _untile)
 
 
-_repeat = define(
-    lambda x, repeats, axis: np.repeat(x, repeats, axis),
-    lambda g, ans, x, repeats, axis: np.sum(
-        np.reshape(g, (*x.shape[: axis + 1], repeats, *x.shape[axis + 1 :])), axis=axis + 1
-    ),
-    name="repeat",
-)
+def _unrepeat(g: Any, ans: Any, x: Any, repeats: int, axis: int) -> Any:
+    if axis == x.ndim - 1 and repeats:
+        return np.reshape(np.reshape(g, (-1, repeats)) @ np.ones(repeats, g.dtype), x.shape)  # 10 times np.sum's speed
+    return np.sum(np.reshape(g, (*x.shape[: axis + 1], repeats, *x.shape[axis + 1 :])), axis=axis + 1)
+
+
+_repeat = define(lambda x, repeats, axis: np.repeat(x, repeats, axis), _unrepeat, name="repeat")
 
 
 @composite(np.repeat)
