@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import tinygrad_ml as tg
-from tinygrad_ml.graph import Leaf, Node, Output, enable_grad, grad_mode
+from tinygrad_ml.graph import FullNode, Leaf, Node, Output, enable_grad, grad_mode
 from tinygrad_ml.primitive import Primitive
 
 
@@ -46,7 +46,8 @@ def no_collector() -> Iterator[None]:
 
 
 def graph_objects() -> int:
-    return sum(isinstance(thing, (tg.Tensor, Node, Leaf, Output)) for thing in gc.get_objects())
+    kinds = {tg.Tensor, Node, FullNode, Leaf, Output}
+    return sum(type(thing) in kinds for thing in gc.get_objects())
 
 
 def leaf(data: Any) -> tg.Tensor:
@@ -151,7 +152,9 @@ def kept(function: Callable[..., Any], *shapes: tuple[int, ...]) -> list[bool]:
     inputs = []
     for a in arrays:  # as results of an operation, since leaves are kept by their owners
         box = [a]
-        inputs.append(Primitive(lambda x, box=box: box.pop(), [lambda g, ans, x: g], name="given")(leaf(np.ones(a.shape))))
+        inputs.append(
+            Primitive(lambda x, box=box: box.pop(), [lambda g, ans, x: g], name="given")(leaf(np.ones(a.shape)))
+        )
     out = function(*inputs)
     del arrays, inputs, a, box
     alive = [reference() is not None for reference in references]

@@ -1,4 +1,4 @@
-"""Every row of the op table: values, first and second derivatives, dtypes, shapes; and whether this would notice an error."""
+"""Every row of the op table: values, first and second derivatives, dtypes, shapes; and whether an error would show."""
 
 from __future__ import annotations
 
@@ -454,5 +454,7 @@ def test_every_composite_is_in_the_table(survey: Survey) -> None:
 
 
 def test_an_error_of_a_tenth_of_a_percent_in_any_rule_is_noticed(survey: Survey) -> None:
-    missed = sorted(f"{p.name}, {p.argument_name(i)}{', cached' * cached}" for p, i, cached in survey.used - survey.caught)
+    missed = sorted(
+        f"{p.name}, {p.argument_name(i)}{', cached' * cached}" for p, i, cached in survey.used - survey.caught
+    )
     assert not missed, f"an error planted in these rules goes unnoticed: {missed}"

@@ -25,7 +25,9 @@ def values(x: Any) -> Any:
 # Making one.
 
 
-@pytest.mark.parametrize("data", [1.5, 2, True, 1j, np.float32(3), [1, 2], [[1.0], [2.0]], (1, 2.5), [], range(3)], ids=repr)
+@pytest.mark.parametrize(
+    "data", [1.5, 2, True, 1j, np.float32(3), [1, 2], [[1.0], [2.0]], (1, 2.5), [], range(3)], ids=repr
+)
 def test_data_is_what_numpy_makes_of_it(data: Any) -> None:
     x, expected = tg.Tensor(data), np.asarray(data)
     assert type(x.data) is np.ndarray
@@ -184,7 +186,9 @@ def test_unary_operators_and_divmod() -> None:
     for op in (operator.neg, operator.pos, abs):
         np.testing.assert_array_equal(op(x).data, op(x.data))
         assert op(x).requires_grad
-    for actual, expected in zip((*divmod(x, 2), *divmod(7.0, x)), (*divmod(x.data, 2), *divmod(7.0, x.data)), strict=True):
+    for actual, expected in zip(
+        (*divmod(x, 2), *divmod(7.0, x)), (*divmod(x.data, 2), *divmod(7.0, x.data)), strict=True
+    ):
         np.testing.assert_array_equal(values(actual), expected)
 
 

@@ -326,4 +326,6 @@ def test_gradients_of_the_gradients(name: str, rng: np.random.Generator) -> None
     expected = torch.autograd.grad(example.torch(*theirs), theirs, create_graph=True)
     seconds = torch.autograd.grad(sum((g * g).sum() for g in expected), theirs, allow_unused=True)
     for x, t, second in zip(ours, theirs, seconds, strict=True):
-        assert_close(np.zeros_like(x.data) if x.grad is None else x.grad, torch.zeros_like(t) if second is None else second)
+        assert_close(
+            np.zeros_like(x.data) if x.grad is None else x.grad, torch.zeros_like(t) if second is None else second
+        )
