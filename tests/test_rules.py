@@ -1,4 +1,4 @@
-"""Every row of the op table: values, first and second derivatives, dtypes, shapes; and whether this would notice an error."""
+"""Every row of the op table: values, first and second derivatives, dtypes, shapes; and whether an error would show."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Arrays = list[Any]
 OURS = {
     primitive
     for primitive in PRIMITIVES.values()
-    if any(rule is not None and rule.__module__.startswith("tinygrad_ml.") for rule in primitive.rules)
+    if any(getattr(rule, "__module__", "").startswith("tinygrad_ml.") for rule in primitive.rules)
 }
 OUR_COMPOSITES = [f for f in COMPOSITES.values() if f.__module__.startswith("tinygrad_ml.")]
 
@@ -210,7 +210,7 @@ def test_each_argument_alone_needs_a_gradient(case: Case, rng: np.random.Generat
     arrays, vs = draw(rng, case)
     together = first_order(case.function, arrays, vs)
     for i, expected in enumerate(together if len(arrays) > 1 else ()):
-        xs = [tg.Tensor(a, requires_grad=i == k) if k % 2 or i == k else a for k, a in enumerate(arrays)]
+        xs = [tg.Tensor(a, requires_grad=i == k) if k % 2 == 0 or i == k else a for k, a in enumerate(arrays)]
         inner(vs, parts(case.function(*xs))).backward()
         assert_close(xs[i].grad, expected)
 
@@ -223,7 +223,7 @@ def test_without_gradients(case: Case, rng: np.random.Generator) -> None:
         quiet = case.function(*leaves(arrays))
     for out in (case.function(*[tg.Tensor(a) for a in arrays]), quiet):
         assert_same_results(out, raw)
-        assert not any(part.requires_grad for part in parts(out) if isinstance(part, tg.Tensor))
+        assert all(part.is_leaf for part in parts(out) if isinstance(part, tg.Tensor))
 
 
 @per_case
@@ -239,7 +239,7 @@ def test_non_contiguous(case: Case, rng: np.random.Generator) -> None:
     expected = first_order(case.function, arrays, vs)
     every_second = [np.stack([a, a * np.nan], axis=-1)[..., 0] for a in arrays]
     backwards = [np.flip(np.flip(a).copy()) for a in arrays]
-    for views in (every_second, backwards, [np.asfortranarray(a) for a in arrays]):
+    for views in (every_second, backwards, [np.array(a, order="F") for a in arrays]):
         assert_same_results(case.function(*leaves(views)), case.function(*arrays))
         for actual, g in zip(first_order(case.function, views, vs), expected, strict=True):
             assert_close(actual, g, rtol=1e-11)
@@ -287,13 +287,9 @@ def test_empty_and_single_elements(case: Case, rng: np.random.Generator) -> None
         empty = [np.reshape(a[:0], shape) for a in arrays]
         assert_same_results(case.function(*leaves(empty)), case.function(*empty))
         first_order(case.function, empty, weights(rng, case.function, empty))
-    one = [a[:1] for a in arrays]
     single = [np.array(a[0]) for a in arrays]
     assert_same_results(case.function(*leaves(single)), case.function(*single))
-    vs = weights(rng, case.function, one)
-    expected = first_order(case.function, one, vs)
-    for actual, g in zip(first_order(case.function, single, [v[0] for v in vs]), expected, strict=True):
-        assert_close(actual, g[0])
+    check_first_order(rng, case.function, single)
 
 
 @per_case_that(lambda case: case.broadcasts)
@@ -458,5 +454,7 @@ def test_every_composite_is_in_the_table(survey: Survey) -> None:
 
 
 def test_an_error_of_a_tenth_of_a_percent_in_any_rule_is_noticed(survey: Survey) -> None:
-    missed = sorted(f"{p.name}, {p.argument_name(i)}{', cached' * cached}" for p, i, cached in survey.used - survey.caught)
+    missed = sorted(
+        f"{p.name}, {p.argument_name(i)}{', cached' * cached}" for p, i, cached in survey.used - survey.caught
+    )
     assert not missed, f"an error planted in these rules goes unnoticed: {missed}"

@@ -52,7 +52,9 @@ def primitive(
     True
     """
     _check("primitive", rules)
-    return define(function, *rules, broadcasts=broadcasts, outputs=outputs)
+    declared = define(function, *rules, broadcasts=broadcasts, outputs=outputs)
+    declared.answers_new = False
+    return declared
 
 
 def defvjp(function: Callable[..., Any], *rules: Rule | None) -> Primitive:
@@ -88,8 +90,9 @@ def defvjp(function: Callable[..., Any], *rules: Rule | None) -> Primitive:
     _check("defvjp", rules)
     known = PRIMITIVES.get(function)
     if known is None:
-        return define(function, *rules)
+        return primitive(function, *rules)
     known.set_rules(rules)
+    known.answers_new = False
     return known
 
 

@@ -94,7 +94,10 @@ def pull(
                         entry[2] = at_first_order and type(entry[1]) is _ndarray
                     continue
                 owned = (
-                    (type(parent) is Leaf or add_to is not None) and at_first_order and _is_fresh(pulled, g, saved)
+                    at_first_order
+                    and (type(parent) is Leaf or add_to is not None)
+                    and primitive.answers_new
+                    and _is_fresh(pulled, g, saved)
                 )
                 # With one way on, and nothing pending that could still reach the parent, it is next.
                 is_next = len(edges) == 1 and (not heap or order < heap[0])

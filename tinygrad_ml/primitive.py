@@ -105,6 +105,8 @@ class Primitive:
         self.variadic = variadic
         self.outputs = outputs
         self.add_to = add_to
+        #: Our own rules answer with their arguments or with new arrays, a user's perhaps with a constant of theirs.
+        self.answers_new = True
         self.set_rules(rules, cached_rules)
 
     def set_rules(self, rules: Iterable[Rule | None], cached_rules: Iterable[Rule | None] = ()) -> None:

@@ -375,6 +375,9 @@ class Tensor(ArrayMethods):
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
     def __neg__(self) -> Any:
         return unary(_NEGATIVE, self)
 
@@ -503,6 +506,7 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
             a.__class__ is not b.__class__ or a.shape != b.shape or a.dtype is not b.dtype or type(ans) is not type(a)
         ):
             like_a, like_b = (None if r is None else (d.shape, d.dtype) for d, r in ((a, p), (b, q)))
+            a, b = _array_of(a), _array_of(b)  # rules calculate with them
             if ans.dtype.kind == "O":
                 raise TypeError(f"{primitive.name}: an operand is an array of objects; convert it with .astype(float)")
     both = primitive.rules
@@ -524,6 +528,9 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     if kwargs and any(isinstance(value, Tensor) for value in kwargs.values()):
         args, kwargs = _positional(primitive, args, kwargs)
     raw = tuple([arg._data if isinstance(arg, Tensor) else arg for arg in args])
+    kinds = set(map(type, raw))
+    if list in kinds or tuple in kinds:
+        raw = tuple([_array_of(arg) if primitive.rule(i) else arg for i, arg in enumerate(raw)])
     ans = primitive.forward(*raw, **kwargs) if kwargs else primitive.forward(*raw)
     cache = None
     if primitive.cached_rules:
@@ -561,6 +568,11 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
         return _results(ans, [_make(part, Output(node, k, len(ans))) for k, part in enumerate(ans)])
     node.saved = tuple(map(_keep, (ans, *raw), plan))
     return _make(ans, node)
+
+
+def _array_of(value: Any) -> Any:
+    """`value`, or an array where it is a list of numbers."""
+    return np.asarray(value) if isinstance(value, (list, tuple)) else value
 
 
 def _keep(array: Any, use: int) -> Any:

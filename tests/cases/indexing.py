@@ -77,7 +77,12 @@ CASES = [
     case("gradient of a matrix", lambda x: np.gradient(x, 0.5), normal(3, 4), complex=True),
     case("gradient edge_order=2", lambda x: np.gradient(x, 2.0, 0.5, edge_order=2), normal(3, 4), complex=True),
     case("gradient axis=0", lambda x: np.gradient(x, axis=0), normal(3, 4), complex=True),
-    case("gradient coordinates", lambda x: np.gradient(x, _GRID, axis=-1, edge_order=2), normal(2, 5), complex=True),
+    case(
+        "gradient coordinates",
+        lambda x: np.gradient(x, _GRID.astype(x.real.dtype), axis=-1, edge_order=2),
+        normal(2, 5),
+        complex=True,
+    ),
     case("gradient moving coordinates", lambda x, t: np.gradient(x, t), normal(5), _increasing),
     case("trapezoid", lambda y: np.trapezoid(y), normal(2, 4), complex=True),
     case("trapezoid dx axis=0", lambda y, dx: np.trapezoid(y, dx=dx, axis=0), normal(3, 2), between(0.5, 1)),
