@@ -59,6 +59,12 @@ def _right_solve(x: Any, a: Any) -> Any:
     return swap(np.linalg.solve(swap(a), swap(x)))
 
 
+def _hermitian(a: Any) -> Any:
+    """The Hermitian matrix of which `a` holds the lower triangle."""
+    half = a * _lower(a)
+    return half + _adjoint(half)
+
+
 def _inverse_gaps(values: Any) -> Any:
     """``F[i, j] = 1 / (values[j] - values[i])``, and 0 on the diagonal."""
     eye = np.eye(values.shape[-1], dtype=values.dtype)
@@ -73,14 +79,12 @@ def _inv(g: Any, ans: Any, a: Any) -> Any:
     return -np.matmul(np.matmul(swap(ans), g), swap(ans))
 
 
-def _pinv(g: Any, ans: Any, a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+def _pinv_rule(g: Any, ans: Any, a: Any, rcond: Any, rtol: Any) -> Any:
     """``dP = -P dA P + P P^H dA^H (1 - A P) + (1 - P A) dA^H P^H P`` where the rank is constant.
 
     G. Golub and V. Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose
     variables separate" (1973).
     """
-    if hermitian:
-        raise TypeError("pinv: hermitian=True has no rule for Tensors; leave it out, the result is the same")
     outside, inside = np.matmul(a, ans), np.matmul(ans, a)
     left = np.matmul(np.matmul(_eye(outside) - outside, swap(g)), np.matmul(ans, _adjoint(ans)))
     right = np.matmul(np.matmul(_adjoint(ans), ans), np.matmul(swap(g), _eye(inside) - inside))
@@ -99,8 +103,13 @@ def _solve_b(g: Any, ans: Any, a: Any, b: Any) -> Any:
 
 
 define(np.linalg.inv, _inv)
-define(np.linalg.pinv, _pinv)
+_pseudo_inverse = define(lambda a, rcond, rtol: np.linalg.pinv(a, rcond, rtol=rtol), _pinv_rule, name="pinv")
 define(np.linalg.solve, _solve_a, _solve_b, broadcasts=True)
+
+
+@composite(np.linalg.pinv)
+def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Any:
+    return _pseudo_inverse(_hermitian(a) if hermitian else a, rcond=rcond, rtol=rtol)
 
 
 def _lstsq_parts(g: Any, ans: Any, a: Any, b: Any, rcond: Any) -> tuple[Any, ...]:
@@ -361,8 +370,7 @@ _factors = define(
 
 @composite(np.linalg.svd)
 def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    if hermitian:
-        raise TypeError("svd: hermitian=True has no rule for Tensors; leave it out, or use np.linalg.eigh")
+    a = _hermitian(a) if hermitian else a
     return _factors(a, full_matrices) if compute_uv else _factors(a, False)[1]
 
 
@@ -398,7 +406,7 @@ _length = define(
 
 
 def _check_order(ord: Any) -> None:
-    if isinstance(ord, str):
+    if ord in ("fro", "nuc"):
         raise ValueError(f"norm: no norm of a vector has ord={ord!r}")
     if ord == 0:
         raise TypeError("norm: ord=0 counts the elements that are not 0, which has no derivative; use np.count_nonzero(x)")
@@ -483,7 +491,7 @@ def _matmul(x1: Any, x2: Any, /) -> Any:
 def _outer(x1: Any, x2: Any, /) -> Any:
     if np.ndim(x1) != 1 or np.ndim(x2) != 1:
         raise ValueError(f"outer: expected vectors, got shapes {np.shape(x1)} and {np.shape(x2)}")
-    return x1[:, None] * x2
+    return np.reshape(x1, (-1, 1)) * x2
 
 
 @composite(np.linalg.cross)
