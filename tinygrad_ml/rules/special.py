@@ -114,6 +114,8 @@ define(sp.ndtri_exp, lambda g, ans, y: g / _log_ndtr_slope(ans, y))
 
 def _polygamma(n: int, x: Any) -> Any:
     """The n-th derivative of `digamma`, n >= 1 (DLMF 25.11.12)."""
+    if x.dtype.kind == "c":
+        raise TypeError("digamma: no derivative is known for complex arguments, because SciPy's zeta takes real ones only")
     return (-1) ** (n + 1) * math.factorial(n) * sp.zeta(n + 1, x)
 
 
@@ -157,10 +159,12 @@ define(
 
 
 def _gamma_density(a: Any, x: Any) -> Any:
+    a = a * np.ones_like(x)  # in x's precision, also where a is a number
     return np.exp(sp.xlogy(a - 1, x) - x - sp.gammaln(a))
 
 
 def _beta_density(a: Any, b: Any, x: Any) -> Any:
+    a, b = a * np.ones_like(x), b * np.ones_like(x)
     return np.exp(sp.xlogy(a - 1, x) + sp.xlog1py(b - 1, -x) - sp.betaln(a, b))
 
 
