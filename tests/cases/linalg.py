@@ -17,7 +17,12 @@ def graded(*shape: int) -> Sampler:
     """Every slice along every axis twice as large as the one before, so that no two have nearly the same norm."""
 
     def sample(rng: np.random.Generator) -> np.ndarray:
-        return rng.uniform(1.0, 1.2, size=shape) * rng.choice([-1, 1], size=shape) * 2.0 ** np.indices(shape).sum(axis=0) / 4
+        return (
+            rng.uniform(1.0, 1.2, size=shape)
+            * rng.choice([-1, 1], size=shape)
+            * 2.0 ** np.indices(shape).sum(axis=0)
+            / 4
+        )
 
     return sample
 
@@ -90,10 +95,7 @@ CASES = [
     *[case(f"norm vector {p}", lambda x, p=p: L.norm(x, p), graded(4)) for p in (1, 2, 3, 2.5, 0.5, -1, inf, -inf)],
     case("norm 3 axis=-2 keepdims", lambda x: L.norm(x, 3, axis=-2, keepdims=True), nonzero(2, 3, 4)),
     case("norm inf axis=0", lambda x: L.norm(x, inf, axis=0), graded(3, 4)),
-    *[
-        case(f"norm matrix {p}", lambda x, p=p: L.norm(x, p), regular(3, 4))
-        for p in ("fro", "nuc", 2, -2)
-    ],
+    *[case(f"norm matrix {p}", lambda x, p=p: L.norm(x, p), regular(3, 4)) for p in ("fro", "nuc", 2, -2)],
     *[case(f"norm matrix {p}", lambda x, p=p: L.norm(x, p), graded(3, 4)) for p in (1, -1, inf, -inf)],
     *[
         case(f"norm {p} axis=(2, -2) keepdims", lambda x, p=p: L.norm(x, p, (2, -2), keepdims=True), regular(2, 3, 2))

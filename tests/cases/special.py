@@ -13,7 +13,13 @@ def row(name: str, low: float, high: float, **options: bool) -> Case:
 def pair(name: str, **options: bool) -> Case:
     """A ufunc of two positive arguments."""
     return case(
-        f"special.{name}", getattr(sp, name), positive(3, 4), positive(3, 4), broadcasts=True, elementwise=True, **options
+        f"special.{name}",
+        getattr(sp, name),
+        positive(3, 4),
+        positive(3, 4),
+        broadcasts=True,
+        elementwise=True,
+        **options,
     )
 
 

@@ -15,7 +15,7 @@ from ..primitive import composite, define
 from .indexing import scatter
 
 #: The normalisation with which the inverse transform has the scale of the forward one.
-_OPPOSITE = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
+_OPPOSITE: dict[Any, Any] = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
 def _fit(x: Any, length: int, axis: int) -> Any:
@@ -29,13 +29,13 @@ def _fit(x: Any, length: int, axis: int) -> Any:
     return x
 
 
-def _rfft(g: Any, ans: Any, a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+def _rfft(g: Any, ans: Any, a: Any, n: int | None = None, axis: int = -1, norm: Any = None) -> Any:
     """Half of the spectrum of a real signal: as `fft`, with zeros for the frequencies that are not there."""
     length = a.shape[axis] if n is None else n
     return _fit(np.real(np.fft.fft(g, length, axis, norm)), a.shape[axis], axis)
 
 
-def _irfft(g: Any, ans: Any, a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+def _irfft(g: Any, ans: Any, a: Any, n: int | None = None, axis: int = -1, norm: Any = None) -> Any:
     """As `ifft`, where every frequency but the first, and the last of an even number, stands for two."""
     length = g.shape[axis]
     k = np.arange(length)
@@ -59,12 +59,12 @@ define(np.fft.ifftshift, lambda g, ans, x, axes=None: np.fft.fftshift(g, axes))
 
 
 @composite(np.fft.hfft)
-def _hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+def _hfft(a: Any, n: int | None = None, axis: int = -1, norm: Any = None) -> Any:
     return np.fft.irfft(np.conjugate(a), n, axis, _OPPOSITE[norm])
 
 
 @composite(np.fft.ihfft)
-def _ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+def _ihfft(a: Any, n: int | None = None, axis: int = -1, norm: Any = None) -> Any:
     return np.conjugate(np.fft.rfft(a, n, axis, _OPPOSITE[norm]))
 
 
@@ -76,7 +76,7 @@ def _lengths(a: Any, s: Any, axes: Any) -> list[tuple[int | None, int]]:
 
 
 def _along_axes(transform: Callable[..., Any], default: Any) -> Callable[..., Any]:
-    def along_axes(a: Any, s: Any = None, axes: Any = default, norm: str | None = None) -> Any:
+    def along_axes(a: Any, s: Any = None, axes: Any = default, norm: Any = None) -> Any:
         for n, axis in reversed(_lengths(a, s, axes)):
             a = transform(a, n, axis, norm)
         return a
@@ -85,7 +85,7 @@ def _along_axes(transform: Callable[..., Any], default: Any) -> Callable[..., An
 
 
 def _real_along_axes(default: Any) -> Callable[..., Any]:
-    def rfftn(a: Any, s: Any = None, axes: Any = default, norm: str | None = None) -> Any:
+    def rfftn(a: Any, s: Any = None, axes: Any = default, norm: Any = None) -> Any:
         *others, last = _lengths(a, s, axes)
         a = np.fft.rfft(a, *last, norm)
         for n, axis in reversed(others):
@@ -96,7 +96,7 @@ def _real_along_axes(default: Any) -> Callable[..., Any]:
 
 
 def _to_real_along_axes(default: Any) -> Callable[..., Any]:
-    def irfftn(a: Any, s: Any = None, axes: Any = default, norm: str | None = None) -> Any:
+    def irfftn(a: Any, s: Any = None, axes: Any = default, norm: Any = None) -> Any:
         *others, (n, axis) = _lengths(a, s, axes)
         if s is not None and n is None:
             n = a.shape[axis]

@@ -279,8 +279,8 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     if mode == "r":
         return _reduced(a)[1]
     raise TypeError(
-        f"qr: mode={mode!r} of a matrix of shape {a.shape[-2:]} has no derivative, because it leaves columns of Q "
-        "free to choose; use mode='reduced' or 'r'"
+        f"qr: mode={mode!r} of a matrix of shape {a.shape[-2:]} has no derivative: only the columns of Q that the "
+        "matrix determines have one; use mode='reduced' or 'r'"
     )
 
 
@@ -313,7 +313,7 @@ define(np.linalg.eig, _eig, outputs=True)
 
 
 @composite(np.linalg.eigvalsh)
-def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
+def _eigvalsh(a: Any, UPLO: Any = "L") -> Any:
     return np.linalg.eigh(a, UPLO)[0]
 
 
@@ -400,16 +400,16 @@ def _norm_rule(g: Any, ans: Any, x: Any, ord: Any, axis: Any, keepdims: bool) ->
 
 
 #: Norms of vectors, and of any array as if it were one.
-_length = define(
-    lambda x, ord, axis, keepdims: np.linalg.norm(x, ord, axis, keepdims), _norm_rule, name="norm"
-)
+_length = define(lambda x, ord, axis, keepdims: np.linalg.norm(x, ord, axis, keepdims), _norm_rule, name="norm")
 
 
 def _check_order(ord: Any) -> None:
     if ord in ("fro", "nuc"):
         raise ValueError(f"norm: no norm of a vector has ord={ord!r}")
     if ord == 0:
-        raise TypeError("norm: ord=0 counts the elements that are not 0, which has no derivative; use np.count_nonzero(x)")
+        raise TypeError(
+            "norm: ord=0 counts the elements that are not 0, which has no derivative; use np.count_nonzero(x)"
+        )
 
 
 @composite(np.linalg.norm)
@@ -437,7 +437,11 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
         norm = _length(_length(matrices, 1, -1, False), ord, -1, False)
     else:
         raise ValueError(f"norm: ord={ord!r} is none of the norms of a matrix: 'fro', 'nuc', 1, -1, 2, -2, inf, -inf")
-    return np.reshape(norm, [1 if axis in (row, column) else x.shape[axis] for axis in range(x.ndim)]) if keepdims else norm
+    return (
+        np.reshape(norm, [1 if axis in (row, column) else x.shape[axis] for axis in range(x.ndim)])
+        if keepdims
+        else norm
+    )
 
 
 @composite(np.linalg.matrix_norm)

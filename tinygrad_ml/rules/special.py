@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.special as sp
 
-from ..primitive import PLAIN, define
+from ..primitive import PLAIN, Primitive, define
 
 _PI = math.pi
 _LN10, _TWO_OVER_ROOT_PI, _ROOT_TWO_PI = math.log(10), 2 / math.sqrt(math.pi), math.sqrt(2 * math.pi)
@@ -115,11 +115,13 @@ define(sp.ndtri_exp, lambda g, ans, y: g / _log_ndtr_slope(ans, y))
 def _polygamma(n: int, x: Any) -> Any:
     """The n-th derivative of `digamma`, n >= 1 (DLMF 25.11.12)."""
     if x.dtype.kind == "c":
-        raise TypeError("digamma: no derivative is known for complex arguments, because SciPy's zeta takes real ones only")
+        raise TypeError(
+            "digamma: no derivative is known for complex arguments, because SciPy's zeta takes real ones only"
+        )
     return (-1) ** (n + 1) * math.factorial(n) * sp.zeta(n + 1, x)
 
 
-polygamma = define(_polygamma, None, lambda g, ans, n, x: g * polygamma(n + 1, x), name="polygamma")
+polygamma: Primitive = define(_polygamma, None, lambda g, ans, n, x: g * polygamma(n + 1, x), name="polygamma")
 
 
 def _rgamma(g: Any, ans: Any, x: Any) -> Any:
@@ -211,9 +213,7 @@ define(sp.kn, None, lambda g, ans, n, x: -g * (0.5 * (sp.kn(n - 1, x) + sp.kn(n 
 define(sp.kv, None, lambda g, ans, v, x: -g * (0.5 * (sp.kv(v - 1, x) + sp.kv(v + 1, x)))).elementwise = False
 define(sp.k0e, lambda g, ans, x: g * (ans - sp.k1e(x)))
 define(sp.k1e, lambda g, ans, x: g * (ans - 0.5 * (sp.k0e(x) + sp.kve(2, x))))
-define(
-    sp.kve, None, lambda g, ans, v, x: g * (ans - 0.5 * (sp.kve(v - 1, x) + sp.kve(v + 1, x)))
-).elementwise = False
+define(sp.kve, None, lambda g, ans, v, x: g * (ans - 0.5 * (sp.kve(v - 1, x) + sp.kve(v + 1, x)))).elementwise = False
 
 # Hypergeometric functions (DLMF 13.3.15, 15.5.1, 16.3.1) and exponential integrals
 
