@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinygrad_ml.graph import grad_mode
+from tinygrad_ml.graph import is_recording
 
 
 def pytest_addoption(parser: Any) -> None:
@@ -49,4 +49,4 @@ def rng(request: Any, make_rng: Any) -> np.random.Generator:
 @pytest.fixture(autouse=True)
 def _recording_is_left_on() -> Iterator[None]:
     yield
-    assert grad_mode.enabled, "the test left recording switched off"
+    assert is_recording(), "the test left recording switched off"
