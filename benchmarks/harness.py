@@ -144,7 +144,10 @@ def table(lines: list[dict[str, Any]]) -> str:
     rows = [["workload", *COLUMNS, "mark", "met"], *map(row, lines)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        "  ".join(cell.rjust(width) if k else cell.ljust(width) for k, (cell, width) in enumerate(zip(cells, widths, strict=True)))
+        "  ".join(
+            cell.rjust(width) if k else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
         for cells in rows
     )
 

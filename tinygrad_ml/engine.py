@@ -180,7 +180,9 @@ def _as_tensors(node: Node, wrap: Wrap) -> list[Any]:
 
 def _is_fresh(pulled: Any, g: Any, saved: Any) -> bool:
     """Whether a rule made `pulled` anew, so that it may be handed to the user without a copy."""
-    return type(pulled) is np.ndarray and pulled is not g and pulled.base is None and all(pulled is not s for s in saved)
+    return (
+        type(pulled) is np.ndarray and pulled is not g and pulled.base is None and all(pulled is not s for s in saved)
+    )
 
 
 def _check_unchanged(node: FullNode, fingerprints: dict[Leaf, Any]) -> None:

@@ -220,7 +220,9 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     def pullback(gradient: Any) -> tuple[Any, ...]:
         gradients, _ = tree.flatten(gradient)
         if len(gradients) != len(outs):
-            raise ValueError(f"vjp: the pullback takes {len(outs)} gradients, one for each result, got {len(gradients)}")
+            raise ValueError(
+                f"vjp: the pullback takes {len(outs)} gradients, one for each result, got {len(gradients)}"
+            )
         total: list[Any] | None = None
         for out, g in zip(outs, gradients, strict=True):
             g = _like("vjp: gradient", g, out)
@@ -386,15 +388,15 @@ def _all_rows(call: _Call, out: Any) -> list[Any]:
     _, open_ended = paths(out._node, call.targets)
     if not open_ended and out.size > 1:
         try:
-            return [g.rows.reshape(shape + t.shape) for g, t in zip(call.pull(out, Rows(basis)), call.inputs, strict=True)]
+            return [
+                g.rows.reshape(shape + t.shape) for g, t in zip(call.pull(out, Rows(basis)), call.inputs, strict=True)
+            ]
         except NotByRows:
             pass
     rows = [call.pull(out, row) for row in basis]
     if not rows:
         return [np.zeros(shape + t.shape, t.dtype) for t in call.inputs]
-    return [
-        _plain(np.reshape(np.stack([row[i] for row in rows]), shape + t.shape)) for i, t in enumerate(call.inputs)
-    ]
+    return [_plain(np.reshape(np.stack([row[i] for row in rows]), shape + t.shape)) for i, t in enumerate(call.inputs)]
 
 
 def hessian(f: Function, argnums: Argnums = 0) -> Function:

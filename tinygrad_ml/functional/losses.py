@@ -166,9 +166,7 @@ _bce = define(
 )
 
 
-def binary_cross_entropy_with_logits(
-    logits: Any, targets: Any, reduction: str = "mean", pos_weight: Any = None
-) -> Any:
+def binary_cross_entropy_with_logits(logits: Any, targets: Any, reduction: str = "mean", pos_weight: Any = None) -> Any:
     """Cross-entropy of ``sigmoid(logits)`` against targets between 0 and 1.
 
     The loss of a logit z and a target y is ``-y log s(z) - (1 - y) log(1 - s(z)) = max(z, 0) - y z +

@@ -61,7 +61,6 @@ define(np.hypot, lambda g, ans, x, y: g * _ratio(x, ans), lambda g, ans, x, y: g
 define(np.absolute, lambda g, ans, x: g * _direction(x))
 
 
-
 def _direction(x: Any) -> Any:
     """The derivative of ``abs(x)``: the sign, and 0 at 0."""
     if x.dtype.kind != "c":
@@ -167,9 +166,7 @@ def _sinc_derivative(x: Any, n: int) -> Any:
     return np.where(near, series, value)
 
 
-sinc_derivative = define(
-    _sinc_derivative, lambda g, ans, x, n: g * sinc_derivative(x, n + 1), name="sinc_derivative"
-)
+sinc_derivative = define(_sinc_derivative, lambda g, ans, x, n: g * sinc_derivative(x, n + 1), name="sinc_derivative")
 define(np.sinc, lambda g, ans, x: g * sinc_derivative(x, 1))
 
 

@@ -118,11 +118,11 @@ def _multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Any:
 
 chain_product = define(
     lambda *matrices: np.linalg.multi_dot(matrices),
-    lambda i, g, ans, *matrices: np.linalg.multi_dot(
-        [*[swap(m) for m in matrices[:i][::-1]], g, *[swap(m) for m in matrices[:i:-1]]]
-    )
-    if len(matrices) > 1
-    else g,
+    lambda i, g, ans, *matrices: (
+        np.linalg.multi_dot([*[swap(m) for m in matrices[:i][::-1]], g, *[swap(m) for m in matrices[:i:-1]]])
+        if len(matrices) > 1
+        else g
+    ),
     variadic=True,
     name="multi_dot",
 )

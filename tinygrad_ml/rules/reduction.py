@@ -97,14 +97,16 @@ define(
 )
 define(
     np.nansum,
-    lambda g, ans, x, axis=None, dtype=None, out=None, keepdims=False: spread(
-        g, x.shape, axis, keepdims, ~np.isnan(x)
-    ),
+    lambda g, ans, x, axis=None, dtype=None, out=None, keepdims=False: spread(g, x.shape, axis, keepdims, ~np.isnan(x)),
 )
 define(
     np.nanmean,
     lambda g, ans, x, axis=None, dtype=None, out=None, keepdims=False: spread(
-        restore(g, x.shape, axis, keepdims) / count(x.shape, axis, ~np.isnan(x), g.dtype), x.shape, axis, True, ~np.isnan(x)
+        restore(g, x.shape, axis, keepdims) / count(x.shape, axis, ~np.isnan(x), g.dtype),
+        x.shape,
+        axis,
+        True,
+        ~np.isnan(x),
     ),
 )
 define(np.prod, _prod_rule)
@@ -244,14 +246,14 @@ def _pull_from_sorted(g: Any, x: Any, q: Any, axis: Axis, method: str) -> Any:
 
 define(
     np.quantile,
-    lambda g, ans, x, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False: (
-        _pull_from_sorted(g, x, q, axis, method)
+    lambda g, ans, x, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False: _pull_from_sorted(
+        g, x, q, axis, method
     ),
 )
 define(
     np.percentile,
-    lambda g, ans, x, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False: (
-        _pull_from_sorted(g, x, np.true_divide(q, 100), axis, method)
+    lambda g, ans, x, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False: _pull_from_sorted(
+        g, x, np.true_divide(q, 100), axis, method
     ),
 )
 define(
