@@ -106,8 +106,9 @@ def test_an_index_may_hold_tensors() -> None:
     x = tg.Tensor(np.arange(12.0).reshape(3, 4), requires_grad=True)
     i, rows = tg.Tensor(2), tg.Tensor([0, 2, 2])
     for index, plain in [
-        (i, 2), (rows, [0, 2, 2]), ((rows, i), ([0, 2, 2], 2)), ([i, i], [2, 2]), ((slice(None), [i]), (slice(None), [2])),
-        (x > 5, x.data > 5), ((rows > 0, i), ([False, True, True], 2)), (slice(None, i), slice(None, 2)),
+        (i, 2), (rows, [0, 2, 2]), ((rows, i), ([0, 2, 2], 2)), ([i, i], [2, 2]),
+        ((slice(None), [i]), (slice(None), [2])), (x > 5, x.data > 5), ((rows > 0, i), ([False, True, True], 2)),
+        (slice(None, i), slice(None, 2)),
     ]:  # fmt: skip
         x.grad = None
         np.sum(x[index] * 3).backward()

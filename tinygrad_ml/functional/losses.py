@@ -217,7 +217,9 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
 
 
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
-    """``d^2 / 2`` where ``|d| <= delta``, ``delta (|d| - delta / 2)`` elsewhere, with ``d = input - target`` (Huber 1964).
+    """``d^2 / 2`` where ``|d| <= delta``, ``delta (|d| - delta / 2)`` elsewhere, with ``d = input - target``.
+
+    P. J. Huber (1964).
 
     Examples
     --------
