@@ -126,7 +126,7 @@ CASES = [
     case("where", lambda x, y: np.where(_MASK, x, y), normal(*_S), normal(*_S), complex=True),
     case("where of an array and a number", lambda x: np.where(_MASK, x, 0), normal(*_S), complex=True),
     case("where of a number and an array", lambda x: np.where(_MASK, 1.0, x), normal(*_S), complex=True),
-    case("where x > 0", lambda x, y: np.where(x > 0, x * y, y), nonzero(*_S), normal(*_S), **_TWO),
+    case("where x > 0", lambda x, y: np.where(x > 0, x * y, y), nonzero(*_S), nonzero(*_S), **_TWO),
     case("where of broadcast arrays", lambda x, y: np.where(_MASK, x, y), normal(4), normal(3, 1)),
     case("nan_to_num", np.nan_to_num, normal(*_S), complex=True, elementwise=True),
     case("nan_to_num keywords", lambda x: np.nan_to_num(x, nan=1.0, posinf=2.0, neginf=-2.0), normal(*_S)),

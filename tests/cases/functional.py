@@ -5,12 +5,22 @@ import numpy as np
 import tinygrad_ml as tg
 from tinygrad_ml import functional
 
-from ..case import Case, between, case, nonzero, normal
+from ..case import Case, Sampler, between, case, nonzero, normal
 
 LABELS = np.array([0, 2, 1, 3, 2])
 WEIGHT = np.array([1.0, 0.5, 2.0, 0.25])
 SOFT = np.random.default_rng(0).dirichlet(np.ones(4), size=5)
 BINARY = np.array([[0.0, 1.0, 0.3], [1.0, 0.0, 0.9]])
+
+
+def about_zero(*shape: int) -> Sampler:
+    return between(-0.1, 0.1, *shape)
+
+
+def about_even(*shape: int) -> Sampler:
+    """Near -2, 0 or 2: far from the kinks of a Huber loss at 0.7 and at 1."""
+    return lambda rng: about_zero(*shape)(rng) + rng.choice([-2.0, 0.0, 2.0], shape)
+
 
 CASES: list[Case] = [
     case("relu", tg.relu, nonzero(3, 4), elementwise=True, complex=True),
@@ -76,6 +86,11 @@ CASES: list[Case] = [
     ),
     case("mse_loss", functional.mse_loss, normal(3, 4), normal(3, 4)),
     case("mse_loss none", lambda a, b: functional.mse_loss(a, b, reduction="none"), normal(3, 4), normal(3, 4)),
-    case("huber_loss", lambda a, b: functional.huber_loss(a, b, delta=0.7), normal(3, 4), normal(3, 4)),
-    case("huber_loss sum", lambda a, b: functional.huber_loss(a, b, reduction="sum"), normal(3, 4), normal(3, 4)),
+    case("huber_loss", lambda a, b: functional.huber_loss(a, b, delta=0.7), about_even(3, 4), about_zero(3, 4)),
+    case(
+        "huber_loss sum",
+        lambda a, b: functional.huber_loss(a, b, reduction="sum"),
+        about_even(3, 4),
+        about_zero(3, 4),
+    ),
 ]
