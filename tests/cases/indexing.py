@@ -8,6 +8,7 @@ _MASK = np.array([[True, False, True], [False, True, True]])
 _ROWS, _COLUMNS = np.array([0, 2, 2, -1]), np.array([[1], [0]])
 _TURNS = np.array([0.0, 6.5, 2.2, -6.3, 0.2])
 _GRID = np.array([0.0, 0.4, 1.1, 1.5, 2.3])
+_APART = np.array([0.0, 0.95, 4.0])  # from left of the grid to its second interval and to its right
 
 
 def _increasing(rng: np.random.Generator) -> np.ndarray:
@@ -103,7 +104,12 @@ CASES = [
     case("trapezoid x of y's shape", lambda y, x: np.trapezoid(y, x, axis=0), normal(3, 2), normal(3, 2), complex=True),
     case("interp", lambda fp: np.interp([-1.0, 0.2, 1.3, 9.0], _GRID, fp), normal(5)),
     case("interp inside", lambda x, xp, fp: np.interp(x, xp, fp), between(0.65, 1.05, 2, 3), _increasing, normal(5)),
-    case("interp left right", lambda x, fp: np.interp(x, _GRID, fp, 7.0, -7.0), between(-2, 0, 3), normal(5)),
+    case(
+        "interp left right",
+        lambda x, fp: np.interp(x + _APART, _GRID, fp, 7.0, -7.0),
+        between(-0.5, -0.2, 3),
+        normal(5),
+    ),
     case("interp period", lambda x, fp: np.interp(x, _GRID, fp, period=3), between(5.6, 5.9, 3), normal(5)),
     case("unwrap", lambda p: np.unwrap(p + _TURNS), between(0, 0.3, 2, 5)),
     case("unwrap axis=0 period", lambda p: np.unwrap(p + _TURNS[:, None], axis=0, period=2), between(0, 0.3, 5, 2)),

@@ -43,7 +43,7 @@ CASES = [
     row("erfinv", -0.9, 0.9),
     row("erfcinv", 0.1, 1.9),
     row("ndtr", -2, 2, complex=True),
-    row("log_ndtr", -4, 4, complex=True),
+    row("log_ndtr", -2.5, 2.5, complex=True),
     row("ndtri", 0.1, 0.9),
     row("ndtri_exp", -8, -0.1),
     row("gamma", 0.5, 3, complex=True),
