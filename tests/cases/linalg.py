@@ -27,6 +27,11 @@ def graded(*shape: int) -> Sampler:
     return sample
 
 
+def lower(*shape: int) -> Sampler:
+    """Lower triangles of symmetric matrices with the eigenvalues -2, 1, 4, ...; zeros above."""
+    return lambda rng: np.tril(3 * spd(*shape)(rng) - 5 * np.eye(shape[-1]))
+
+
 def unordered(w: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, ...]:
     """Eigenvalues and eigenvectors as functions that depend neither on their order nor on signs."""
     return np.sum(w**3, axis=-1), np.sum(v * v * w[..., None, :], axis=-1)
@@ -38,7 +43,7 @@ CASES = [
     case("pinv", L.pinv, regular(4, 3), complex=True),
     case("pinv wide batch rcond", lambda a: L.pinv(a, rcond=1e-10), regular(2, 3, 4)),
     case("pinv rtol", lambda a: L.pinv(a, rtol=1e-6), regular(4, 3), complex=True),
-    case("pinv hermitian, of the lower triangle", lambda a: L.pinv(a, hermitian=True), regular(3, 3)),
+    case("pinv hermitian, of the lower triangle", lambda a: L.pinv(a, hermitian=True), lower(3, 3)),
     case("det", L.det, regular(3, 3), complex=True),
     case("det batch", L.det, regular(2, 3, 3), complex=True),
     case("slogdet", L.slogdet, regular(3, 3), complex=True),
@@ -95,7 +100,7 @@ CASES = [
     case("svd wide batch", lambda a: L.svd(a, full_matrices=False)[2] ** 2, regular(2, 3, 4)),
     case("svd full, values", lambda a: L.svd(a)[1], regular(4, 3), complex=True),
     case("svd compute_uv=False", lambda a: L.svd(a, compute_uv=False), regular(3, 4), complex=True),
-    case("svd hermitian, of the lower triangle", lambda a: L.svd(a, hermitian=True)[1], regular(3, 3)),
+    case("svd hermitian, of the lower triangle", lambda a: L.svd(a, hermitian=True)[1], lower(3, 3)),
     case("svdvals batch", L.svdvals, regular(2, 4, 3), complex=True),
     case("cond", L.cond, regular(3, 3)),
     case("cond -2 batch", lambda a: L.cond(a, -2), regular(2, 3, 4)),
