@@ -218,7 +218,7 @@ ARRAYS: dict[str, Callable[[], Any]] = {
     "large": lambda: np.ones(5000),
     "large, single": lambda: np.ones(9000, np.float32),
     "strided": lambda: np.ones((4000, 2))[:, 0],
-    "empty of one": lambda: np.ones(1),
+    "of one element": lambda: np.ones(1),
 }
 
 
