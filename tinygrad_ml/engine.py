@@ -151,8 +151,10 @@ def paths(root: Any, targets: dict[int, Any], ends: dict[int, Any] | None = None
                     open_ended = True
     wanted = set(targets)
     for order in sorted(seen, reverse=True):
-        if any(edge[0].order in wanted for edge in seen[order].edges):
-            wanted.add(order)
+        for edge in seen[order].edges:
+            if edge[0].order in wanted:
+                wanted.add(order)
+                break
     return wanted, open_ended
 
 

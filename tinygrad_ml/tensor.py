@@ -77,6 +77,8 @@ class Tensor(ArrayMethods, Traced):
                 "data: this tensor was computed from others, and changing it would make their gradients wrong; "
                 "assign to a leaf, or to x.detach()"
             )
+        if value is self._data:  # as after x.data -= step
+            return
         value = _as_array(value)
         if self._node is not None and (value.shape != self._data.shape or value.dtype != self._data.dtype):
             raise ValueError(

@@ -64,15 +64,29 @@ class _Call:
             self.inputs += traced
             self.rebuild.append((len(traced), rebuild))
         self.targets = {t._node.order: t._node for t in self.inputs}
+        self._ways: dict[int, tuple[set[int], bool]] = {}
         with enable_grad(), traced_call():
             self.out = f(*wrapped, **kwargs)
+
+    def ways(self, out: Any) -> tuple[set[int], bool]:
+        """The nodes between the inputs and a result, and whether the graph goes on behind or beside them."""
+        node = out._node
+        if node.order not in self._ways:
+            self._ways[node.order] = paths(node, self.targets)
+        return self._ways[node.order]
+
+    def value(self, out: Any) -> Any:
+        """A result as users get it: part of an outer graph if it reaches that, plain otherwise."""
+        if not isinstance(out, Tensor):
+            return out
+        return out if out._node is not None and (not self.targets or self.ways(out)[1]) else out._data
 
     def pull(self, out: Any, gradient: Any) -> list[Any]:
         """The gradients of the inputs for `gradient` at `out`, one of the results, in the engine's convention."""
         node = getattr(out, "_node", None)
         if node is None or not self.targets:
             return [np.zeros_like(t._data) for t in self.inputs]
-        wanted, open_ended = paths(node, self.targets)
+        wanted, open_ended = self.ways(out)
         differentiable = open_ended or isinstance(gradient, Tensor)
         found = pull(node, gradient, wrap=make if differentiable else None, targets=self.targets, wanted=wanted)
         return [_finish(found.get(t._node), t._data, gradient) for t in self.inputs]
@@ -104,16 +118,6 @@ def _conjugate(g: Any) -> Any:
 def _plain(value: Any) -> Any:
     """`value` as users get it: a plain array, unless an outer transform follows it."""
     return value._data if isinstance(value, Tensor) and value._node is None else value
-
-
-def _detach_from(inputs: list[Tensor], value: Any) -> Any:
-    """The value of a result for the user: part of an outer graph if that reaches it, plain otherwise."""
-    if not isinstance(value, Tensor):
-        return value
-    if value._node is None:
-        return value._data
-    _, open_ended = paths(value._node, {t._node.order: t._node for t in inputs})
-    return value if open_ended else value._data
 
 
 def _as_tuple(argnums: Argnums) -> tuple[int, ...]:
@@ -165,7 +169,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
         out = _scalar("grad", call.out)
         seed = np.ones_like(out._data)[()] if isinstance(out, Tensor) else None
         gradients = call.by_argument([_plain(_conjugate(g)) for g in call.pull(out, seed)])
-        value = _detach_from(call.inputs, out)
+        value = call.value(out)
         return value, gradients[0] if isinstance(argnums, int) else tuple(gradients)
 
     return with_gradient
@@ -231,7 +235,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
             total = pulled if total is None else [a + b for a, b in zip(total, pulled, strict=True)]
         return tuple(call.by_argument([_plain(g) for g in total or call.pull(None, None)]))
 
-    return rebuild([_detach_from(call.inputs, out) for out in outs]), pullback
+    return rebuild([call.value(out) for out in outs]), pullback
 
 
 def _like(what: str, value: Any, model: Any) -> Any:
@@ -291,7 +295,7 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
             )  # fmt: skip
             change = _finish(found.get(cotangent._node), cotangent._data, None)
         changes.append(_plain(change))
-    return rebuild([_detach_from(call.inputs, out) for out in outs]), rebuild(changes)
+    return rebuild([call.value(out) for out in outs]), rebuild(changes)
 
 
 def _directions(name: str, tangents: tuple[Any, ...], inputs: list[Tensor]) -> list[Any]:
@@ -386,8 +390,7 @@ def _all_rows(call: _Call, out: Any) -> list[Any]:
     if getattr(out, "_node", None) is None or not call.targets:
         return [np.zeros(shape + t.shape, t.dtype) for t in call.inputs]
     basis = np.eye(out.size, dtype=out.dtype).reshape(out.size, *shape)
-    _, open_ended = paths(out._node, call.targets)
-    if not open_ended and out.size > 1:
+    if not call.ways(out)[1] and out.size > 1:
         try:
             return [
                 g.rows.reshape(shape + t.shape) for g, t in zip(call.pull(out, Rows(basis)), call.inputs, strict=True)

@@ -14,20 +14,25 @@ _REDUCTIONS = ("mean", "sum", "none")
 
 
 def _nll_forward(z: Any, labels: Any, scale: float, total: bool) -> Any:
-    """``scale * -log softmax(z)[labels]`` for each row of `z`, or its sum; and the probabilities, class-major."""
+    """``scale * -log softmax(z)[labels]`` for each row of `z`, or its sum.
+
+    The cache holds, with the classes along the first axis, the probabilities before they are divided by their
+    sums; those; and where in the flat array the labels' are.
+    """
     z = np.array(z.T, order="C")  # a copy, which may be written to
-    z -= np.max(z.real, axis=0)
-    picked = z.reshape(-1).take(labels * z.shape[1] + np.arange(z.shape[1]))
-    probabilities = np.exp(z, out=z)
-    sums = np.add.reduce(probabilities, axis=0)
-    probabilities /= sums
+    z -= np.maximum.reduce(z.real, axis=0)
+    places = labels * z.shape[1] + np.arange(z.shape[1])
+    picked = z.reshape(-1).take(places)
+    e = np.exp(z, out=z)
+    sums = np.add.reduce(e, axis=0)
     losses = np.log(sums) - picked
-    return scale * (np.add.reduce(losses) if total else losses), probabilities
+    return scale * (np.add.reduce(losses) if total else losses), (e, sums, places)
 
 
-def _nll_cached(g: Any, probabilities: Any, z: Any, labels: Any, scale: float, total: bool) -> Any:
-    pulled = probabilities * (g * scale)
-    pulled.reshape(-1)[labels * z.shape[0] + np.arange(z.shape[0])] -= g * scale
+def _nll_cached(g: Any, cache: Any, z: Any, labels: Any, scale: float, total: bool) -> Any:
+    e, sums, places = cache
+    pulled = e * (g * scale / sums)
+    pulled.reshape(-1)[places] -= g * scale
     return pulled.T
 
 
@@ -149,25 +154,25 @@ def _check_labels(labels: Any, classes: int) -> None:
 
 
 def _bce_forward(z: Any, y: Any, scale: float, total: bool) -> Any:
-    """The loss, and the probabilities."""
+    """The loss, and ``exp(-|z|)`` for the rule."""
     if z.dtype.kind == "c":
         negative = z.real < 0
         e, hinge = np.exp(np.where(negative, z, -z)), np.where(negative, 0, z)
     else:
-        negative = z < 0
         e, hinge = np.exp(-np.abs(z)), np.maximum(z, 0)
     losses = hinge - y * z + np.log1p(e)
-    return scale * (losses.sum() if total else losses), np.where(negative, e, 1) / (1 + e)
+    return scale * (losses.sum() if total else losses), e
+
+
+def _bce_cached(g: Any, e: Any, z: Any, y: Any, scale: float, total: bool) -> Any:
+    return (np.where(z.real < 0, e, 1) / (1 + e) - y) * (g * scale)
 
 
 _bce = define(
     _bce_forward,
     lambda g, ans, z, y, scale, total: (sigmoid(z) - y) * (g * scale),
     lambda g, ans, z, y, scale, total: -z * (g * scale),
-    cached_rules=(
-        lambda g, probabilities, z, y, scale, total: (probabilities - y) * (g * scale),
-        lambda g, probabilities, z, y, scale, total: -z * (g * scale),
-    ),
+    cached_rules=(_bce_cached, lambda g, e, z, y, scale, total: -z * (g * scale)),
     name="binary_cross_entropy_with_logits",
 )
 
