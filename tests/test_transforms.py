@@ -270,6 +270,13 @@ def test_works_under_no_grad():
     assert tg.grad(lambda x: constant(x) * x)(2.0) == 6.0
 
 
+def test_jvp_works_under_no_grad():
+    """The pullback was pulled back under the caller's no_grad, so that nothing was recorded and the tangent was 0."""
+    with tg.no_grad():
+        _, tangent = tg.jvp(np.exp, (np.array([0.0, 1.0]),), (np.array([2.0, 1.0]),))
+    np.testing.assert_allclose(tangent, [2, np.e])
+
+
 def test_float32_stays_float32():
     x = np.array([0.5, 1.5], np.float32)
     assert tg.grad(lambda x: np.sum(np.tanh(x) ** 2))(x).dtype == np.float32

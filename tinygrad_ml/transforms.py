@@ -278,8 +278,9 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
     changes = []
     for out in outs:
         cotangent = _make(np.zeros_like(_plain(out if not isinstance(out, Tensor) else out._data)), Leaf())
-        pulled = call.pull(out, cotangent)
-        total = sum((np.sum(a * u) for a, u in zip(pulled, directions, strict=True)), 0.0)
+        with enable_grad():
+            pulled = call.pull(out, cotangent)
+            total = sum((np.sum(a * u) for a, u in zip(pulled, directions, strict=True)), 0.0)
         change = np.zeros_like(cotangent._data)
         if isinstance(total, Tensor) and total._node is not None:
             target = {cotangent._node.order: cotangent._node}
