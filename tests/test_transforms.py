@@ -199,6 +199,24 @@ def test_jacobian_takes_all_rows_together(name):
     assert len(calls) == (name != "constant")
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda g, ans, x: 2 * float(g),
+        lambda g, ans, x: 2 * g.item(),
+        lambda g, ans, x: 2 * g if g else np.zeros(()),
+        lambda g, ans, x: np.array(2 * g.tolist()),
+        lambda g, ans, x: np.zeros(x.shape),
+    ],
+)
+def test_jacobian_with_rules_that_look_into_the_gradient_or_ignore_it(rule):
+    """All rows together are no number and no truth value, and a rule may answer an array where rows are expected."""
+    double = tg.primitive(lambda x: 2 * x, rule)
+    expected = tg.grad(double)(3.0) * np.array([1.0, 2.0])
+    jacobian = tg.jacobian(lambda x: double(x) * np.array([1.0, 2.0]))(3.0)
+    np.testing.assert_array_equal(jacobian, expected)
+
+
 def test_hessian():
     hessian = tg.hessian(logistic_loss)(W)
     assert type(hessian) is np.ndarray

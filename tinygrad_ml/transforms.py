@@ -90,6 +90,8 @@ def _finish(found: Any, data: Any, gradient: Any) -> Any:
         zeros = np.zeros_like(data)
         return Rows(np.broadcast_to(zeros, (len(gradient.rows), *zeros.shape))) if type(gradient) is Rows else zeros
     grad, owned = found
+    if type(gradient) is Rows and type(grad) is not Rows:  # a rule answered the same for every row, as zeros
+        grad = Rows(np.broadcast_to(grad, (len(gradient.rows), *grad.shape)))
     if grad.dtype != data.dtype:
         grad = (grad.real if grad.dtype.kind == "c" and data.dtype.kind != "c" else grad).astype(data.dtype)
     return grad if owned or type(grad) is not np.ndarray else grad.copy()
