@@ -69,6 +69,12 @@ def test_several_arguments_and_keywords():
 Layer = namedtuple("Layer", "weight bias")
 
 
+def test_argnums_may_be_a_numpy_integer():
+    """Only Python's own integers were taken for a single argument."""
+    assert tg.grad(np.multiply, np.int64(1))(2.0, 3.0) == 2.0
+    assert tg.jacobian(np.multiply, np.int64(0))(2.0, 3.0) == 3.0
+
+
 def test_trees_of_arrays():
     parameters = {
         "layers": [Layer(RNG.normal(size=(5, 3)), np.zeros(3)), Layer(RNG.normal(size=(3, 1)), np.ones(1))],
@@ -311,6 +317,7 @@ def test_float32_stays_float32():
         (lambda: tg.grad(lambda x: x * 1j)(1.0), TypeError, ["complex128"]),
         (lambda: tg.grad(lambda x: [x])(1.0), TypeError, ["list"]),
         (lambda: tg.grad(np.sin, argnums=1)(1.0), TypeError, ["argnums", "argument 1", "1 were given"]),
+        (lambda: tg.grad(np.multiply, argnums=(0, -2))(1.0, 2.0), ValueError, ["grad", "argument 0 twice"]),
         (lambda: tg.grad(lambda x: math.sin(x) * x)(1.0), TypeError, ["float()", "np.*"]),
         (lambda: tg.grad(lambda x: np.sum(np.asarray(x)))(np.ones(2)), TypeError, ["plain array", "x.detach()"]),
         (lambda: tg.vjp(np.sin, np.ones(3))[1](np.ones(2)), ValueError, ["vjp: gradient", "(2,)", "(3,)"]),

@@ -7,6 +7,7 @@ of tree. Every transform can be nested in every other.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -55,7 +56,9 @@ class _Call:
         self.rebuild = []
         for argnum in argnums:
             if not -len(args) <= argnum < len(args):
-                raise TypeError(f"{name}: argnums asks for argument {argnum}, but only {len(args)} were given")
+                raise TypeError(f"{name}: argnums asks for argument {argnum}, but {len(args)} were given by position")
+            if [k % len(args) for k in argnums].count(argnum % len(args)) > 1:
+                raise ValueError(f"{name}: argnums={tuple(argnums)} names argument {argnum % len(args)} twice")
             leaves, rebuild = tree.flatten(args[argnum])
             labels = tree.paths(args[argnum], f"{name}: argument {argnum}")
             traced = [_trace(leaf, label) for leaf, label in zip(leaves, labels, strict=True)]
@@ -118,7 +121,7 @@ def _detach_from(inputs: list[Tensor], value: Any) -> Any:
 
 
 def _as_tuple(argnums: Argnums) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    return tuple(map(operator.index, argnums)) if isinstance(argnums, Sequence) else (operator.index(argnums),)
 
 
 def _scalar(name: str, out: Any) -> Any:
@@ -167,7 +170,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
         seed = np.ones_like(out._data)[()] if isinstance(out, Tensor) else None
         gradients = call.by_argument([_plain(_conjugate(g)) for g in call.pull(out, seed)])
         value = _detach_from(call.inputs, out)
-        return value, gradients[0] if isinstance(argnums, int) else tuple(gradients)
+        return value, tuple(gradients) if isinstance(argnums, Sequence) else gradients[0]
 
     return with_gradient
 
@@ -374,7 +377,7 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
         blocks = []
         for out in outs:
             trees = call.by_argument(_all_rows(call, out))
-            blocks.append(trees[0] if isinstance(argnums, int) else tuple(trees))
+            blocks.append(tuple(trees) if isinstance(argnums, Sequence) else trees[0])
         return rebuild(blocks)
 
     return derivative
