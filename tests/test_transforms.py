@@ -323,6 +323,7 @@ def test_float32_stays_float32():
         (lambda: tg.vjp(np.sin, np.ones(3))[1](np.ones(2)), ValueError, ["vjp: gradient", "(2,)", "(3,)"]),
         (lambda: tg.vjp(np.sin, 1.0)[1]((1.0, 2.0)), ValueError, ["1 gradients", "got 2"]),
         (lambda: tg.jvp(np.sin, (np.ones(3),), (np.ones(2),)), ValueError, ["jvp: direction 0", "(2,)", "(3,)"]),
+        (lambda: tg.jvp(np.sin, (1.0,), (1j,)), TypeError, ["jvp: direction 0", "complex", "float64"]),
         (lambda: tg.jvp(np.sin, (1.0,), (1.0, 2.0)), ValueError, ["1 arrays", "2"]),
         (lambda: tg.hvp(np.sum, (np.ones(3),), (np.ones(2),)), ValueError, ["hvp: direction 0", "(2,)", "(3,)"]),
         (lambda: tg.jacobian(np.exp)(1j), TypeError, ["jacobian", "real"]),

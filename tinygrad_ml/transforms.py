@@ -245,6 +245,8 @@ def _like(what: str, value: Any, model: Any) -> Any:
     dtype = getattr(model, "dtype", np.dtype(float))
     if not hasattr(value, "astype"):
         value = np.asarray(value)
+    if value.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+        raise TypeError(f"{what} is complex where {dtype} is expected")
     return value.astype(dtype) if value.dtype != dtype else value
 
 
