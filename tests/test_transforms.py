@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
+from collections import OrderedDict, defaultdict, namedtuple
 
 import numpy as np
 import pytest
@@ -104,6 +104,20 @@ def test_trees_of_arrays():
             down = f(parameters)
             array.flat[0] += 1e-6
             assert ga.flat[0] == pytest.approx((up - down) / 2e-6, rel=1e-6)
+
+
+def test_trees_keep_their_types():
+    """Every dict came back as a plain one, and hvp gave a namedtuple all its fields in one."""
+    ordered = OrderedDict(b=np.array([2.0]), a=np.array([3.0]))
+    grouped = defaultdict(list, {"w": [np.array([1.0]), 2.0]})
+    for tree in (ordered, grouped):
+        gradient = tg.grad(lambda p: np.sum(p["b"] * p["a"]) if "a" in p else np.sum(p["w"][0]))(tree)
+        assert type(gradient) is type(tree)
+        assert list(gradient) == list(tree)
+    Pair = namedtuple("Pair", "w b")
+    product = tg.hvp(lambda w, b: w**2 * b, Pair(2.0, 3.0), Pair(1.0, 0.0))
+    assert type(product) is Pair
+    assert product == (6.0, 4.0)
 
 
 def test_arguments_are_not_changed_and_gradients_are_not_shared():

@@ -340,7 +340,7 @@ def hvp(f: Function, primals: Any, vectors: Any) -> Any:
 
     product = grad(slope, argnums)(*args)
     if isinstance(primals, (tuple, list)):
-        return type(primals)(product)
+        return tree.flatten(primals)[1](tree.flatten(product)[0])
     return product[0]
 
 
