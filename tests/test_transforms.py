@@ -330,6 +330,7 @@ def test_float32_stays_float32():
         (lambda: tg.grad(np.sin)(np.ones(3)), TypeError, ["grad", "single real number", "(3,)", "jacobian"]),
         (lambda: tg.grad(lambda x: x * 1j)(1.0), TypeError, ["complex128"]),
         (lambda: tg.grad(lambda x: [x])(1.0), TypeError, ["list"]),
+        (lambda: tg.grad(np.argmax)(np.ones(3)), TypeError, ["grad", "np.int64(0)", "argmax"]),
         (lambda: tg.grad(np.sin, argnums=1)(1.0), TypeError, ["argnums", "argument 1", "1 were given"]),
         (lambda: tg.grad(np.multiply, argnums=(0, -2))(1.0, 2.0), ValueError, ["grad", "argument 0 twice"]),
         (lambda: tg.grad(lambda x: math.sin(x) * x)(1.0), TypeError, ["float()", "np.*"]),

@@ -132,6 +132,11 @@ def _scalar(name: str, out: Any) -> Any:
             f"{name}: the function must return a single real number, got shape {np.shape(out)} and dtype "
             f"{getattr(out, 'dtype', type(out).__name__)}; sum it, or use jacobian or vjp"
         )
+    if isinstance(out, (np.integer, np.bool_)):
+        raise TypeError(
+            f"{name}: the function returned {out!r}, and integers have no derivative: argmax, comparisons and rounding "
+            "cut what they return from the arguments"
+        )
     return out
 
 
