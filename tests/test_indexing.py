@@ -207,3 +207,9 @@ def test_empty_arrays() -> None:
         x.grad = None
         np.sum(call(x)).backward()
         assert x.grad.shape == (0, 3)
+
+
+def test_where_of_a_condition_alone_is_refused() -> None:
+    """It answered the places of the elements as rows of one Tensor, where NumPy answers a tuple of arrays."""
+    with pytest.raises(TypeError, match="np.nonzero"):
+        np.where(tg.Tensor([1.0, 0.0]))
