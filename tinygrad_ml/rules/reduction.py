@@ -46,7 +46,7 @@ def _prod_rule(
     axes = [k % x.ndim for k in _axes(axis, x.ndim)]
     others = [k for k in range(x.ndim) if k not in axes]
     moved = np.transpose(x, others + axes)
-    flat = moved.reshape(*moved.shape[: len(others)], -1)
+    flat = moved.reshape(*moved.shape[: len(others)], count(x.shape, axis))
     ones = np.ones_like(flat[..., :1])
     before = np.cumprod(np.concatenate([ones, flat[..., :-1]], axis=-1), axis=-1)
     behind = np.cumprod(np.concatenate([ones, flat[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
@@ -71,7 +71,7 @@ def _var_rule(
     keepdims: bool = False, correction: float | None = None,
 ) -> Any:  # fmt: skip
     freedom = count(x.shape, axis) - (ddof if correction is None else correction)
-    return restore(g, x.shape, axis, keepdims) * (2 / freedom) * _deviation(x, axis)
+    return restore(g, x.shape, axis, keepdims) * 2 * _deviation(x, axis) / freedom
 
 
 def _std_rule(
