@@ -50,7 +50,7 @@ def _prod_rule(
     ones = np.ones_like(flat[..., :1])
     before = np.cumprod(np.concatenate([ones, flat[..., :-1]], axis=-1), axis=-1)
     behind = np.cumprod(np.concatenate([ones, flat[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
-    rest = np.transpose((before * behind).reshape(moved.shape), np.argsort(others + axes))
+    rest = np.transpose((before * behind).reshape(moved.shape), np.argsort(others + axes).tolist())
     return restore(g, x.shape, axis, keepdims) * rest
 
 
@@ -241,7 +241,7 @@ def _pull_from_sorted(g: Any, x: Any, q: Any, axis: Axis, method: str) -> Any:
     weights = np.maximum(0, 1 - np.abs(np.arange(n) - position)).astype(g.dtype).reshape(-1, n)
     sorted_g = np.tensordot(g.reshape(len(weights), *moved.shape[: len(others)]), weights, axes=(0, 0))
     pulled = np.take_along_axis(sorted_g, rank, axis=-1)
-    return np.transpose(pulled.reshape(moved.shape), np.argsort(others + axes))
+    return np.transpose(pulled.reshape(moved.shape), np.argsort(others + axes).tolist())
 
 
 define(
