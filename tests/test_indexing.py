@@ -232,3 +232,10 @@ def test_variance_without_degrees_of_freedom() -> None:
     with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="Degrees of freedom"):
         np.var(x, ddof=1).backward()
     assert np.isnan(x.grad).all()
+
+
+@pytest.mark.parametrize("function", [np.nextafter, np.histogram_bin_edges])
+def test_values_are_not_cut_off_from_their_gradients(function: Any) -> None:
+    """These, and np.unique, np.bincount and np.heaviside's second argument, answered plain arrays: zero gradients."""
+    with pytest.raises(TypeError, match="has no rule"):
+        function(tg.Tensor([1.0, 2.0], requires_grad=True), 3)

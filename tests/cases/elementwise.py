@@ -135,6 +135,7 @@ CASES = [
     case("imag", lambda x, y: np.imag(x * (1 + 2j) * np.exp(1j * y)), normal(*_S), normal(*_S), float32=False),
     case("x.real, x.imag", lambda x, y: x.real * y.imag + (x * 1j).imag, normal(*_S), normal(*_S), complex=True),
     case("real_if_close", np.real_if_close, normal(*_S), elementwise=True),
+    case("heaviside", lambda y: np.heaviside(np.array([-1.0, 0.0, 2.0]), y) ** 2, normal(3)),
     case("angle", lambda x, y: np.angle(x + 1j * y), nonzero(*_S), nonzero(*_S), **_TWO),
     case("angle deg", lambda x, y: np.angle(x + 1j * y, deg=True), nonzero(*_S), nonzero(*_S), **_TWO),
     # special functions of NumPy

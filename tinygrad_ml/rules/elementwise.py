@@ -149,6 +149,11 @@ define(np.imag, lambda g, ans, val: g * (-1j if val.dtype.kind == "c" else 0))
 define(np.real_if_close, lambda g, ans, a, tol=100: g)
 
 
+@composite(np.heaviside)
+def _heaviside(x1: Any, x2: Any) -> Any:
+    return np.where(np.equal(x1, 0), x2, (np.sign(x1) + 1) * 0.5)
+
+
 @composite(np.angle)
 def _angle(z: Any, deg: bool = False) -> Any:
     angle = np.arctan2(np.imag(z), np.real(z))
