@@ -237,6 +237,11 @@ def test_jacobian_with_rules_that_look_into_the_gradient_or_ignore_it(rule):
     np.testing.assert_array_equal(jacobian, expected)
 
 
+def test_logsumexp_of_nothing_is_flat():
+    """exp(x - logsumexp) was exp(-inf + inf): NaN, and a warning."""
+    assert tg.grad(tg.logsumexp)(np.array([-np.inf, -np.inf])).tolist() == [0, 0]
+
+
 def test_hessian():
     hessian = tg.hessian(logistic_loss)(W)
     assert type(hessian) is np.ndarray
