@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import tinygrad_ml as tg
+from tinygrad_ml.dispatch import _unsupported
 from tinygrad_ml.graph import traced_call
 from tinygrad_ml.primitive import Primitive
-from tinygrad_ml.tensor import _unsupported
 
 
 def leaf(*shape: int, dtype: Any = float) -> tg.Tensor:

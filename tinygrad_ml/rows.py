@@ -168,13 +168,32 @@ def _broadcast_to(x: Rows, shape: tuple[int, ...]) -> Rows:
 
 
 def _along(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For functions along one axis, or two."""
+    """For functions whose arguments behind the array are axes."""
 
-    def by_rows(x: Rows, *axes: int, **axis: int) -> Rows:
-        shifted = {name: _axes(k, x.ndim)[0] for name, k in axis.items()}
-        return Rows(function(x.rows, *[_axes(k, x.ndim)[0] for k in axes], **shifted))
+    def by_rows(x: Rows, *axes: Any, **keywords: Any) -> Rows:
+        def behind(axis: Any) -> Any:
+            shifted = _axes(axis, x.ndim)
+            return shifted[0] if len(shifted) == 1 else shifted
+
+        return Rows(function(x.rows, *map(behind, axes), **{name: behind(axis) for name, axis in keywords.items()}))
 
     return by_rows
+
+
+def _concatenate(arrays: Any, axis: int = 0) -> Rows:
+    count = next(len(x.rows) for x in arrays if isinstance(x, Rows))
+    stacks = [x.rows if isinstance(x, Rows) else np.broadcast_to(x, (count, *np.shape(x))) for x in arrays]
+    return Rows(np.concatenate(stacks, _axes(axis, stacks[0].ndim - 1)[0]))
+
+
+def _solve(a: Any, b: Any) -> Rows:
+    if isinstance(a, Rows) or b.ndim < 2:
+        raise NotByRows("solve")
+    return Rows(np.linalg.solve(a, _aligned((a, b))[1]))
+
+
+def _zeros_like(x: Rows, shape: tuple[int, ...] | None = None) -> Rows:
+    return Rows(np.zeros((len(x.rows), *(x.shape if shape is None else shape)), x.dtype))
 
 
 def _scatter(g: Rows, index: Any, shape: tuple[int, ...], unique: bool = False) -> Rows:
@@ -189,7 +208,13 @@ _BY_ROWS: dict[Any, Callable[..., Any]] = {
     np.reshape: _reshape,
     np.transpose: _transpose,
     np.broadcast_to: _broadcast_to,
+    np.concatenate: _concatenate,
+    np.zeros_like: _zeros_like,
+    np.linalg.solve: _solve,
     np.swapaxes: _along(np.swapaxes),
+    np.moveaxis: _along(np.moveaxis),
+    np.flip: lambda x, axis=None: _along(np.flip)(x, axis),
+    np.cumsum: lambda x, axis=None: _along(np.cumsum)(x.reshape(-1), 0) if axis is None else _along(np.cumsum)(x, axis),
     np.expand_dims: _along(np.expand_dims),
     np.squeeze: _along(np.squeeze),
     np.where: lambda *arrays: Rows(np.where(*_aligned(arrays))),

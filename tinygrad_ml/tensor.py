@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import operator
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from . import rules  # noqa: F401  (fills the table)
+from . import dispatch
 from .array_methods import ArrayMethods
 from .engine import pull
-from .graph import FullNode, Leaf, Node, Output, fingerprint, is_recording, next_order, not_recording, tracing
-from .primitive import ADVICE, COMPOSITES, DROP, KEEP, PLAIN, PRIMITIVES, Primitive, Shell
+from .graph import Leaf, is_recording, tracing
+from .primitive import PRIMITIVES, Primitive
+from .record import Traced, apply, binary, make, raw, results_are, unary
 
-_ndarray, _float64, _float32 = np.ndarray, np.float64, np.float32
 
-
-class Tensor(ArrayMethods):
+class Tensor(ArrayMethods, Traced):
     """An array that remembers how it was computed, so that derivatives can be taken.
 
     NumPy's functions, ufuncs, operators and methods work on it, mixed with arrays and numbers.
@@ -51,13 +47,13 @@ class Tensor(ArrayMethods):
     True
     """
 
-    __slots__ = ("_data", "_node", "_grad", "__weakref__")
+    __slots__ = ()
     __hash__ = object.__hash__
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         self._data = _as_array(data, dtype)
-        self._node: Any = None
-        self._grad: Any = None
+        self._node = None
+        self._grad = None
         if requires_grad:
             self.requires_grad = True
 
@@ -69,7 +65,7 @@ class Tensor(ArrayMethods):
             data = np.asarray(data)
             if self.is_leaf:
                 self._data = data
-        if type(data) is _ndarray and not self.is_leaf:
+        if type(data) is np.ndarray and not self.is_leaf:
             data = data.view()
             data.flags.writeable = False
         return data
@@ -183,7 +179,7 @@ class Tensor(ArrayMethods):
                 "or was computed under no_grad()"
             )
         gradient = _seed(self, gradient)
-        for leaf, (grad, owned) in pull(self._node, gradient, wrap=_make if create_graph else None).items():
+        for leaf, (grad, owned) in pull(self._node, gradient, wrap=make if create_graph else None).items():
             tensor = leaf.owner and leaf.owner()
             if tensor is None:
                 continue
@@ -194,17 +190,17 @@ class Tensor(ArrayMethods):
             if tensor._grad is not None:
                 grad = tensor._grad + grad
             elif not owned and not isinstance(grad, Tensor):
-                grad = grad.copy() if type(grad) is not _ndarray else np.array(grad, order="K")
+                grad = grad.copy() if type(grad) is not np.ndarray else np.array(grad, order="K")
             if isinstance(grad, Tensor) and not create_graph:
                 grad = grad._data
             elif create_graph and not isinstance(grad, Tensor):
-                grad = _make(grad, None)  # constant
+                grad = make(grad, None)  # constant
             tensor._grad = np.asarray(grad) if isinstance(grad, np.generic) else grad
 
     def detach(self) -> Tensor:
         """The same array without its history; read-only where a graph may still read it."""
         data = self._data
-        return _make(self.data if type(data) is _ndarray and not self.is_leaf else data, None)
+        return make(self.data if type(data) is np.ndarray and not self.is_leaf else data, None)
 
     def numpy(self) -> Any:
         """The array; read-only where the tensor is computed and part of a graph."""
@@ -246,7 +242,7 @@ class Tensor(ArrayMethods):
 
     def __repr__(self) -> str:
         body = np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(") if isinstance(
-            self._data, (_ndarray, np.generic)) else repr(self._data)  # fmt: skip
+            self._data, (np.ndarray, np.generic)) else repr(self._data)  # fmt: skip
         dtype = "" if self.dtype in (np.float64, np.int64, np.bool_) else f", dtype={self.dtype}"
         return f"Tensor({body}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
 
@@ -303,7 +299,7 @@ class Tensor(ArrayMethods):
         )
 
     def __getitem__(self, index: Any) -> Any:
-        return apply(_GETITEM, (self, _raw(index)))
+        return apply(_GETITEM, (self, raw(index)))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs:
@@ -315,10 +311,10 @@ class Tensor(ArrayMethods):
                     return unary(primitive, inputs[0])
                 if len(inputs) == 2:
                     return binary(primitive, inputs[0], inputs[1])
-        return _general_ufunc(ufunc, method, inputs, kwargs)
+        return dispatch.call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return _call(function, args, kwargs)
+        return dispatch.call(function, args, kwargs)
 
     @staticmethod
     def _apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -426,7 +422,7 @@ class Tensor(ArrayMethods):
                 f"{in_place.__name__}: a leaf that requires grad is updated in place outside no_grad(). "
                 "For a training step write `with tg.no_grad(): w -= rate * w.grad`, or w.data -= rate * w.grad."
             )
-        self._data = in_place(self.data, _raw(other))
+        self._data = in_place(self.data, raw(other))
         return self
 
 
@@ -434,173 +430,7 @@ _ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _NEGATIVE, _MATMUL, _GETITEM = (
     PRIMITIVES[function]
     for function in (np.add, np.subtract, np.multiply, np.divide, np.negative, np.matmul, operator.getitem)
 )
-
-_new_tensor, _new_node, _new_full_node = Tensor.__new__, Node.__new__, FullNode.__new__
-
-
-def _make(data: Any, node: Any) -> Tensor:
-    tensor = _new_tensor(Tensor)
-    tensor._data = data
-    tensor._node = node
-    tensor._grad = None
-    return tensor
-
-
-def unary(primitive: Primitive, x: Any) -> Any:
-    """Apply and record an elementwise operation on one Tensor."""
-    a, p = x._data, x._node
-    ans = primitive.forward(a)
-    out = _new_tensor(Tensor)
-    out._data = ans
-    out._grad = None
-    if p is None or not_recording and not is_recording():
-        out._node = None
-        return out
-    node: Node
-    if type(p) is Leaf:
-        node = _new_full_node(FullNode)
-        node.kwargs = node.cache = None
-        node.marks = _mark((p, a))
-    else:
-        node = _new_node(Node)
-    out._node = node
-    node.order = next_order()
-    node.primitive = primitive
-    node.edges = ((p, primitive.rules[0], 0, None),)
-    keep_ans, keep_a = primitive.plan_of_one
-    node.saved = (ans if keep_ans else None, a if keep_a else None)
-    return out
-
-
-def binary(primitive: Primitive, x: Any, y: Any) -> Any:
-    """Apply and record an elementwise operation on two arguments, of which at least one is a Tensor."""
-    if isinstance(x, Tensor):
-        a, p = x._data, x._node
-    else:
-        a, p = x, None
-    if isinstance(y, Tensor):
-        b, q = y._data, y._node
-    else:
-        b, q = y, None
-    ans = primitive.forward(a, b)
-    out = _new_tensor(Tensor)
-    out._data = ans
-    out._grad = None
-    if (p is None and q is None) or not_recording and not is_recording():
-        out._node = None
-        return out
-    node: Node
-    if type(p) is Leaf or type(q) is Leaf:
-        node = _new_full_node(FullNode)
-        node.kwargs = node.cache = None
-        node.marks = _mark((p, a), (q, b))
-    else:
-        node = _new_node(Node)
-    out._node = node
-    node.order = next_order()
-    node.primitive = primitive
-    # A gradient has the answer's shape and dtype: are they the arguments' too?
-    like_a = like_b = None
-    if not (type(b) is float or type(b) is int or type(a) is float or type(a) is int):
-        if not (type(a) is type(b) is _float64) and (
-            a.__class__ is not b.__class__ or a.shape != b.shape or a.dtype is not b.dtype or type(ans) is not type(a)
-        ):
-            like_a, like_b = (None if r is None else (d.shape, d.dtype) for d, r in ((a, p), (b, q)))
-            a, b = _array_of(a), _array_of(b)  # rules calculate with them
-            if ans.dtype.kind == "O":
-                raise TypeError(f"{primitive.name}: an operand is an array of objects; convert it with .astype(float)")
-    both = primitive.rules
-    if q is None:
-        keep_ans, keep_a, keep_b = primitive.plan_of_first
-        node.edges = ((p, both[0], 0, like_a),)
-    elif p is None:
-        keep_ans, keep_a, keep_b = primitive.plan_of_second
-        node.edges = ((q, both[1], 1, like_b),)
-    else:
-        keep_ans, keep_a, keep_b = primitive.plan_of_both
-        node.edges = ((p, both[0], 0, like_a), (q, both[1], 1, like_b))
-    node.saved = (ans if keep_ans else None, a if keep_a else None, b if keep_b else None)
-    return out
-
-
-def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
-    """Apply `primitive`, and record it where a gradient may be wanted."""
-    if kwargs and any(isinstance(value, Tensor) for value in kwargs.values()):
-        args, kwargs = _positional(primitive, args, kwargs)
-    raw = tuple([arg._data if isinstance(arg, Tensor) else arg for arg in args])
-    kinds = set(map(type, raw))
-    if list in kinds or tuple in kinds:
-        raw = tuple([_array_of(arg) if primitive.rule(i) else arg for i, arg in enumerate(raw)])
-    ans = primitive.forward(*raw, **kwargs) if kwargs else primitive.forward(*raw)
-    cache = None
-    if primitive.cached_rules:
-        ans, *rest = ans
-        cache = tuple(rest)
-    elif not hasattr(ans, "dtype") and not primitive.outputs:
-        ans = np.asarray(ans)[()]  # a user's function may return a number or a list
-    parents = [arg._node if isinstance(arg, Tensor) else None for arg in args]
-    needs = tuple([parent is not None for parent in parents])
-    if not any(needs) or not_recording and not is_recording():
-        if primitive.outputs:
-            return _results(ans, [_make(part, None) for part in ans])
-        return _make(ans, None)
-    node = _new_full_node(FullNode)
-    node.order = next_order()
-    node.primitive = primitive
-    node.kwargs = kwargs or None
-    node.cache = cache
-    node.marks = _mark(*zip(parents, raw, strict=True))
-    edges = []
-    for i, parent in enumerate(parents):
-        if parent is not None:
-            rule = primitive.rule(i)
-            if rule is None:
-                raise TypeError(
-                    f"{primitive.name}: no derivative is known with respect to {primitive.argument_name(i)}, "
-                    "which requires grad; pass it without history (x.detach())"
-                )
-            edges.append((parent, rule, i, (raw[i].shape, raw[i].dtype)))
-    node.edges = tuple(edges)
-    plan = primitive.plans.get(needs) or primitive.plan(needs)
-    if primitive.outputs:
-        node.saved = tuple(map(_keep, ((), *raw), plan))
-        node.saved = (tuple(ans) if plan[0] else None, *node.saved[1:])
-        return _results(ans, [_make(part, Output(node, k, len(ans))) for k, part in enumerate(ans)])
-    node.saved = tuple(map(_keep, (ans, *raw), plan))
-    return _make(ans, node)
-
-
-def _array_of(value: Any) -> Any:
-    """`value`, or an array where it is a list of numbers."""
-    return np.asarray(value) if isinstance(value, (list, tuple)) else value
-
-
-def _keep(array: Any, use: int) -> Any:
-    return array if use == KEEP else None if use == DROP else Shell(array)
-
-
-def _results(ans: Any, parts: list[Tensor]) -> Any:
-    """`parts` in the kind of tuple that the function returned."""
-    return type(ans)(*parts) if hasattr(ans, "_fields") else type(ans)(parts)
-
-
-def _mark(*inputs: tuple[Any, Any]) -> tuple[tuple[Leaf, Any], ...] | None:
-    marks = tuple([(p, fingerprint(a)) for p, a in inputs if type(p) is Leaf and p.owner is not None])
-    return marks or None
-
-
-def _positional(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The call with every argument up to the last Tensor by position, as rules expect them."""
-    try:
-        bound = inspect.signature(primitive.function).bind(*args, **kwargs)
-    except (TypeError, ValueError) as error:
-        names = [name for name, value in kwargs.items() if isinstance(value, Tensor)]
-        raise TypeError(f"{primitive.name}: pass the Tensor {', '.join(names)} by position") from error
-    bound.apply_defaults()
-    values = list(bound.arguments.items())
-    last = max(i for i, (_, value) in enumerate(values) if isinstance(value, Tensor))
-    given = {name: value for name, value in values[last + 1 :] if name in kwargs}
-    return tuple(value for _, value in values[: last + 1]), given
+results_are(Tensor)
 
 
 def _as_array(data: Any, dtype: Any = None) -> Any:
@@ -649,94 +479,4 @@ def _seed(tensor: Tensor, gradient: Any) -> Any:
         gradient = gradient.astype(data.dtype)
     if data.dtype.kind == "c":
         gradient = np.conjugate(gradient)
-    return _raw(gradient) if isinstance(gradient, Tensor) and gradient._node is None else gradient
-
-
-def _raw(value: Any) -> Any:
-    """`value` with every Tensor in it, at any depth of lists and tuples, replaced by its array."""
-    if isinstance(value, Tensor):
-        return value._data
-    if isinstance(value, (list, tuple)):
-        items = [_raw(item) for item in value]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    return value
-
-
-def _call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a NumPy function does on Tensors."""
-    if kwargs.get("out") is not None:
-        raise TypeError(
-            f"{function.__name__}: out= is not supported on Tensors, because the graph may still read what it would "
-            "overwrite; use the result instead"
-        )
-    primitive = PRIMITIVES.get(function)
-    if primitive is not None:
-        return apply(primitive, args, _supported(primitive, kwargs))
-    implementation = COMPOSITES.get(function)
-    if implementation is not None:
-        return implementation(*args, **kwargs)
-    if function in PLAIN:
-        return function(*_raw(args), **{name: _raw(value) for name, value in kwargs.items()})
-    raise _unsupported(function)
-
-
-def _supported(primitive: Primitive, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The keywords that were really given, all of which the rules know."""
-    kwargs = {name: value for name, value in kwargs.items() if name != "out" and value is not np._NoValue}
-    unknown = sorted(kwargs.keys() - primitive.keywords) if kwargs else ()
-    if unknown:
-        raise TypeError(
-            f"{primitive.name}: {unknown[0]}= is not supported on Tensors; "
-            f"supported: {', '.join(sorted(primitive.keywords)) or 'no keywords'}"
-        )
-    return kwargs
-
-
-_REDUCTIONS: dict[Any, Any] = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
-_ACCUMULATIONS: dict[Any, Any] = {np.add: np.cumsum, np.multiply: np.cumprod}
-
-
-def _general_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Ufunc calls with keywords, and the ufunc methods."""
-    for name, value in kwargs.items():
-        if name == "out" and any(out is not None for out in value):
-            raise TypeError(
-                f"{ufunc.__name__}: out= (or an in-place operator on an ndarray) would turn a Tensor into plain "
-                "numbers; use the result instead"
-            )
-    if ufunc in PLAIN:
-        return getattr(ufunc, method)(*_raw(inputs), **kwargs)
-    if ufunc not in PRIMITIVES and "scipy.special" in sys.modules:
-        from .rules import special  # noqa: F401  (SciPy is loaded only by those who use it)
-    if ufunc in COMPOSITES and method == "__call__" and not kwargs:
-        return COMPOSITES[ufunc](*inputs)
-    primitive = PRIMITIVES.get(ufunc)
-    if primitive is None:
-        raise _unsupported(ufunc)
-    if method == "__call__":
-        return apply(primitive, inputs, _supported(primitive, kwargs))
-    if method == "reduce" and ufunc in _REDUCTIONS:
-        axis = kwargs.pop("axis", 0) if len(inputs) == 1 else inputs[1]
-        return _REDUCTIONS[ufunc](inputs[0], axis=axis, **kwargs)
-    if method == "accumulate" and ufunc in _ACCUMULATIONS:
-        return _ACCUMULATIONS[ufunc](inputs[0], *inputs[1:], **{"axis": 0, **kwargs} if len(inputs) == 1 else kwargs)
-    if method == "outer" and not kwargs:
-        a, b = inputs
-        return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
-    raise TypeError(f"np.{ufunc.__name__}.{method}: not supported on Tensors; write it with NumPy functions that are")
-
-
-def _unsupported(function: Any) -> TypeError:
-    name = getattr(function, "__name__", str(function))
-    module = str(getattr(function, "__module__", "") or "")
-    where = "np." + ("linalg." if "linalg" in module else "fft." if "fft" in module else "")
-    if function in ADVICE:
-        advice = f" {ADVICE[function]}"
-    else:
-        known = {key.__name__ for key in (*PRIMITIVES, *COMPOSITES, *PLAIN) if not isinstance(key, Primitive)}
-        near = difflib.get_close_matches(name.removeprefix("nan"), sorted(known - {name}), n=3, cutoff=0.6)
-        advice = f" The nearest that work: {', '.join(near)}." if near else ""
-    return TypeError(
-        f"{where if not isinstance(function, np.ufunc) else ''}{name}: has no rule for Tensors.{advice} Declare one "
-        "with tg.primitive, or pass x.detach() where no gradient is wanted."
-    )
+    return raw(gradient) if isinstance(gradient, Tensor) and gradient._node is None else gradient

@@ -17,8 +17,9 @@ from . import tree
 from .engine import paths, pull
 from .graph import Leaf, Node, enable_grad, next_order, traced_call
 from .primitive import Primitive
+from .record import make
 from .rows import NotByRows, Rows
-from .tensor import Tensor, _make
+from .tensor import Tensor
 
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
@@ -38,13 +39,13 @@ def _trace(primal: Any, what: str) -> Tensor:
             "write 1.0 instead of 1, or convert with astype(float)"
         )
     if not isinstance(primal, Tensor) or primal._node is None:
-        return _make(data, Leaf())
+        return make(data, Leaf())
     node = Node()
     node.order = next_order()
     node.primitive = _INPUT
     node.edges = ((primal._node, _INPUT.rules[0], 0, None),)
     node.saved = (None, None)
-    return _make(data, node)
+    return make(data, node)
 
 
 class _Call:
@@ -76,7 +77,7 @@ class _Call:
             return [np.zeros_like(t._data) for t in self.inputs]
         wanted, open_ended = paths(node, self.targets)
         differentiable = open_ended or isinstance(gradient, Tensor)
-        found = pull(node, gradient, wrap=_make if differentiable else None, targets=self.targets, wanted=wanted)
+        found = pull(node, gradient, wrap=make if differentiable else None, targets=self.targets, wanted=wanted)
         return [_finish(found.get(t._node), t._data, gradient) for t in self.inputs]
 
     def by_argument(self, leaves: list[Any]) -> list[Any]:
@@ -289,7 +290,7 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
     outs, rebuild = tree.flatten(call.out)
     changes = []
     for out in outs:
-        cotangent = _make(np.zeros_like(_plain(out if not isinstance(out, Tensor) else out._data)), Leaf())
+        cotangent = make(np.zeros_like(_plain(out if not isinstance(out, Tensor) else out._data)), Leaf())
         with enable_grad():
             pulled = call.pull(out, cotangent)
             total = sum((np.sum(a * u) for a, u in zip(pulled, directions, strict=True)), 0.0)
@@ -298,7 +299,7 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
             target = {cotangent._node.order: cotangent._node}
             wanted, open_ended = paths(total._node, target, call.targets)
             found = pull(
-                total._node, np.ones_like(total._data)[()], wrap=_make if open_ended else None,
+                total._node, np.ones_like(total._data)[()], wrap=make if open_ended else None,
                 targets=target, wanted=wanted,
             )  # fmt: skip
             change = _finish(found.get(cotangent._node), cotangent._data, None)

@@ -8,20 +8,17 @@ import numpy as np
 
 from ..primitive import define
 from .activations import _floating, sigmoid, softplus
-from .softmax import log_softmax, shifted, softmax
+from .softmax import log_softmax, softmax
 
 _REDUCTIONS = ("mean", "sum", "none")
 
 
-def _pick(z: Any, labels: Any) -> Any:
-    return z[labels, np.arange(len(labels))]
-
-
 def _nll_forward(z: Any, labels: Any, scale: float, total: bool) -> Any:
     """``scale * -log softmax(z)[labels]`` for each row of `z`, or its sum; and the probabilities, class-major."""
-    z, _ = shifted(np.ascontiguousarray(z.T), 0)
-    picked = _pick(z, labels)
-    probabilities = np.exp(z)
+    z = np.array(z.T, order="C")  # a copy, which may be written to
+    z -= np.max(z.real, axis=0)
+    picked = z.reshape(-1).take(labels * z.shape[1] + np.arange(z.shape[1]))
+    probabilities = np.exp(z, out=z)
     sums = np.add.reduce(probabilities, axis=0)
     probabilities /= sums
     losses = np.log(sums) - picked
@@ -30,7 +27,7 @@ def _nll_forward(z: Any, labels: Any, scale: float, total: bool) -> Any:
 
 def _nll_cached(g: Any, probabilities: Any, z: Any, labels: Any, scale: float, total: bool) -> Any:
     pulled = probabilities * (g * scale)
-    pulled[labels, np.arange(len(labels))] -= g * scale
+    pulled.reshape(-1)[labels * z.shape[0] + np.arange(z.shape[0])] -= g * scale
     return pulled.T
 
 
@@ -148,9 +145,14 @@ def _check_labels(labels: Any, classes: int) -> None:
 
 
 def _bce_forward(z: Any, y: Any, scale: float, total: bool) -> Any:
-    negative = z.real < 0
-    e = np.exp(np.where(negative, z, -z))
-    losses = np.where(negative, 0, z) - y * z + np.log1p(e)
+    """The loss, and the probabilities."""
+    if z.dtype.kind == "c":
+        negative = z.real < 0
+        e, hinge = np.exp(np.where(negative, z, -z)), np.where(negative, 0, z)
+    else:
+        negative = z < 0
+        e, hinge = np.exp(-np.abs(z)), np.maximum(z, 0)
+    losses = hinge - y * z + np.log1p(e)
     return scale * (losses.sum() if total else losses), np.where(negative, e, 1) / (1 + e)
 
 

@@ -43,7 +43,7 @@ define(np.arctan, lambda g, ans, x: g / (1 + x * x))
 define(np.arctan2, lambda g, ans, y, x: g * x / (x * x + y * y), lambda g, ans, y, x: -g * y / (x * x + y * y))
 define(np.sinh, lambda g, ans, x: g * np.cosh(x))
 define(np.cosh, lambda g, ans, x: g * np.sinh(x))
-define(np.tanh, lambda g, ans, x: (-(ans * ans) + 1) * g)
+define(np.tanh, lambda g, ans, x: _times_one_minus_square(g, ans))
 define(np.arcsinh, lambda g, ans, x: g / np.sqrt(x * x + 1))
 define(np.arccosh, lambda g, ans, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 define(np.arctanh, lambda g, ans, x: g / (1 - x * x))
@@ -59,6 +59,11 @@ define(np.logaddexp, lambda g, ans, x, y: g * np.exp(x - ans), lambda g, ans, x,
 define(np.logaddexp2, lambda g, ans, x, y: g * np.exp2(x - ans), lambda g, ans, x, y: g * np.exp2(y - ans))
 define(np.hypot, lambda g, ans, x, y: g * _ratio(x, ans), lambda g, ans, x, y: g * _ratio(y, ans))
 define(np.absolute, lambda g, ans, x: g * _direction(x))
+
+
+def _times_one_minus_square(g: Any, y: Any) -> Any:
+    """``g (1 - y^2)``: on small arrays in the fewest calls, on large ones with a single temporary."""
+    return g - g * y * y if y.size < 100_000 else -((y * y - 1) * g)
 
 
 def _direction(x: Any) -> Any:
