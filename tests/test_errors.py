@@ -99,7 +99,8 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = 
     "a Tensor by a keyword that cannot be placed": (
         lambda: largest(leaf(3), key=leaf(3)), TypeError, ("largest", "key", "by position")),
     # attributes
-    "data of a computed tensor": (lambda: assign_data(computed(), np.ones(3)), RuntimeError, ("data", "leaf", "detach")),
+    "data of a computed tensor": (
+        lambda: assign_data(computed(), np.ones(3)), RuntimeError, ("data", "leaf", "detach")),
     "data of another shape": (lambda: assign_data(leaf(3), np.ones(4)), ValueError, ("data", "(3,)", "(4,)")),
     "data of another dtype": (
         lambda: assign_data(leaf(3), np.ones(3, np.float32)), ValueError, ("data", "float64", "float32")),
@@ -111,7 +112,8 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = 
     "requires_grad of a computed tensor": (
         lambda: require_grad(computed(), False), RuntimeError, ("requires_grad", "leaves", "detach")),
     # copies
-    "deepcopy of a computed tensor": (lambda: copy.deepcopy(computed()), RuntimeError, ("deepcopy", "leaves", "detach")),
+    "deepcopy of a computed tensor": (
+        lambda: copy.deepcopy(computed()), RuntimeError, ("deepcopy", "leaves", "detach")),
     "pickle of a computed tensor": (lambda: pickle.dumps(computed()), TypeError, ("pickle", "graph", "detach")),
     # leaving Tensors
     "np.array of Tensors": (lambda: np.array([leaf(3), leaf(3)]), TypeError, ("plain array", "np.stack", "detach")),
@@ -216,7 +218,7 @@ ARRAYS: dict[str, Callable[[], Any]] = {
     "large": lambda: np.ones(5000),
     "large, single": lambda: np.ones(9000, np.float32),
     "strided": lambda: np.ones((4000, 2))[:, 0],
-    "empty of one": lambda: np.ones(1),
+    "of one element": lambda: np.ones(1),
 }
 
 

@@ -227,7 +227,9 @@ PAIRS = {
         lambda x, y: (torch.logaddexp(x, y) * torch.hypot(x, y)).sum(),
         (3, 4), (4,),
     ),
-    "arctan2": pair(lambda x, y: np.sum(np.arctan2(x, y) ** 2), lambda x, y: (torch.atan2(x, y) ** 2).sum(), (3, 4), (4,)),
+    "arctan2": pair(
+        lambda x, y: np.sum(np.arctan2(x, y) ** 2), lambda x, y: (torch.atan2(x, y) ** 2).sum(), (3, 4), (4,)
+    ),
     "remainder": pair(lambda x: np.sum(x % 0.7 * x), lambda x: (x % 0.7 * x).sum(), (3, 4)),
     "clip": pair(lambda x: np.sum(np.clip(x, -0.5, 0.5) * x), lambda x: (x.clamp(-0.5, 0.5) * x).sum(), (3, 4)),
     "sinc": pair(lambda x: np.sum(np.sinc(x) ** 2), lambda x: (torch.sinc(x) ** 2).sum(), (3, 4)),
@@ -276,7 +278,9 @@ PAIRS = {
         lambda z: ((torch.sin(z) / (2 + torch.cos(z))).abs() + (torch.tanh(z) * torch.log(z)).real).sum(),
         (3, 4), complex=True,
     ),
-    "angle": pair(lambda z: np.sum(np.angle(z) * np.abs(z)), lambda z: (z.angle() * z.abs()).sum(), (3, 4), complex=True),
+    "angle": pair(
+        lambda z: np.sum(np.angle(z) * np.abs(z)), lambda z: (z.angle() * z.abs()).sum(), (3, 4), complex=True
+    ),
     "spectrum": pair(
         lambda x: np.sum(np.abs(np.fft.rfft(x)) ** 2 * np.arange(3)),
         lambda x: (torch.fft.rfft(x).abs() ** 2 * torch.arange(3)).sum(),

@@ -19,12 +19,14 @@ from .functional import (
     tanh,
 )
 from .graph import enable_grad, no_grad
+from .memory import keep_freed_memory
 from .tensor import Tensor
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
 tensor = Tensor
+keep_freed_memory()
 
 __all__ = [
     "Tensor",

@@ -16,9 +16,6 @@ class ArrayMethods:
 
     __slots__ = ()
 
-    shape: tuple[int, ...]
-    ndim: int
-
     def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
         return np.sum(self, axis=axis, keepdims=keepdims, **_given(dtype=dtype, out=out))
 

@@ -18,11 +18,11 @@ def primitive(
     Parameters
     ----------
     function : callable
-        Takes arrays, by position, and options, by keyword; returns an array. It is always handed plain arrays, so it may
-        do anything: loop, write in place, call compiled code.
+        Takes arrays, by position, and options, by keyword; returns an array. It is always handed plain arrays, so it
+        may do anything: loop, write in place, call compiled code.
     *rules : callable or None
-        For each array argument the vector-Jacobian product ``rule(g, ans, *args, **kwargs)``: from ``g``, the gradient at
-        the output ``ans``, to the gradient of the argument. None for arguments without a derivative. Rules are
+        For each array argument the vector-Jacobian product ``rule(g, ans, *args, **kwargs)``: from ``g``, the gradient
+        at the output ``ans``, to the gradient of the argument. None for arguments without a derivative. Rules are
         written in plain NumPy without in-place writes; then they serve for derivatives of any order.
     broadcasts : bool, default=False
         Whether the function broadcasts its arguments: their gradients are then summed over stretched axes.

@@ -193,7 +193,7 @@ def _check_unchanged(node: FullNode, fingerprints: dict[Leaf, Any]) -> None:
         if leaf not in fingerprints:
             fingerprints[leaf] = fingerprint(owner._data)
         now = fingerprints[leaf]
-        if now is not mark and not (type(now) is bytes and now == mark):
+        if now is not mark and not (type(now) in (bytes, int) and now == mark):
             raise RuntimeError(
                 f"backward: a tensor of shape {owner.shape} was changed after {node.primitive.name} used it, so "
                 "its gradient would be wrong. Call backward() before updating parameters, or run the forward again."

@@ -106,7 +106,7 @@ def fingerprint(array: Any) -> Any:
     blocks = flat.size // weights.size
     projected = flat[: blocks * weights.size].reshape(blocks, weights.size) @ weights
     rest = flat[blocks * weights.size :]
-    return projected.tobytes() + (rest @ weights[: rest.size]).tobytes()
+    return hash(projected.tobytes() + (rest @ weights[: rest.size]).tobytes())
 
 
 class _Tracing(threading.local):

@@ -116,7 +116,8 @@ class Primitive:
         self.__dict__.pop("keywords", None)
         #: What a node keeps, by which arguments need a gradient; the commonest cases by name.
         self.plans: dict[tuple[bool, ...], tuple[int, ...]] = {}
-        self.plan_of_one = self.plan_of_first = self.plan_of_second = self.plan_of_both = ()
+        none: tuple[int, ...] = ()
+        self.plan_of_one = self.plan_of_first = self.plan_of_second = self.plan_of_both = none
         if self.elementwise and self.rules:
             self.plan_of_one = self.plan((True,))
             self.plan_of_first, self.plan_of_second, self.plan_of_both = map(

@@ -8,6 +8,7 @@ _MASK = np.array([[True, False, True], [False, True, True]])
 _ROWS, _COLUMNS = np.array([0, 2, 2, -1]), np.array([[1], [0]])
 _TURNS = np.array([0.0, 6.5, 2.2, -6.3, 0.2])
 _GRID = np.array([0.0, 0.4, 1.1, 1.5, 2.3])
+_APART = np.array([0.0, 0.95, 4.0])  # from left of the grid to its second interval and to its right
 
 
 def _increasing(rng: np.random.Generator) -> np.ndarray:
@@ -39,7 +40,12 @@ CASES = [
     case("take axis=-1 mode='wrap'", lambda x: np.take(x, [4, -5], axis=-1, mode="wrap"), normal(2, 3), complex=True),
     case("take mode='clip'", lambda x: np.take(x, [4, -5, 9], mode="clip"), normal(2, 3), complex=True),
     case("take_along_axis", lambda x: np.take_along_axis(x, _MASK + 0, axis=-1), normal(2, 3), complex=True),
-    case("take_along_axis axis=0", lambda x: np.take_along_axis(x, np.array([[1], [1]]), axis=0), normal(2, 3)),
+    case(
+        "take_along_axis axis=0",
+        lambda x: np.take_along_axis(x, np.array([[1], [1]]), axis=0),
+        normal(2, 3),
+        complex=True,
+    ),
     case("take_along_axis axis=None", lambda x: np.take_along_axis(x, _ROWS, axis=None), normal(2, 3), complex=True),
     case("unique", lambda x: np.unique(np.concatenate([x, x]), return_counts=True), distinct(4)),
     case("unique axis=1", lambda x: np.unique(x[:, [0, 1, 0, 2]], axis=1), distinct(2, 3)),
@@ -56,7 +62,13 @@ CASES = [
     case("select", lambda x, y: np.select([x > 1, _MASK], [x, y * x], y), distinct(2, 3), normal(2, 3)),
     case("select default=0", lambda x: np.select([_MASK], [x]), normal(2, 3), complex=True),
     case("choose", lambda x, y: np.choose(_MASK + 0, [x, y]), normal(2, 3), normal(3), complex=True),
-    case("choose mode='wrap'", lambda x, y: np.choose([3, -2, 5], [x, y], mode="wrap"), normal(3), normal(1)),
+    case(
+        "choose mode='wrap'",
+        lambda x, y: np.choose([3, -2, 5], [x, y], mode="wrap"),
+        normal(3),
+        normal(1),
+        complex=True,
+    ),
     case("choose out of an array", lambda x: np.choose([2, 0, 1, 0], x), normal(3, 4), complex=True),
     case("diag", lambda x: np.diag(x), normal(3), complex=True),
     case("diag k=-1", lambda x: np.diag(x, -1), normal(3), complex=True),
@@ -88,12 +100,19 @@ CASES = [
     ),
     case("gradient moving coordinates", lambda x, t: np.gradient(x, t), normal(5), _increasing),
     case("trapezoid", lambda y: np.trapezoid(y), normal(2, 4), complex=True),
-    case("trapezoid dx axis=0", lambda y, dx: np.trapezoid(y, dx=dx, axis=0), normal(3, 2), between(0.5, 1)),
+    case(
+        "trapezoid dx axis=0", lambda y, dx: np.trapezoid(y, dx=dx, axis=0), normal(3, 2), between(0.5, 1), complex=True
+    ),
     case("trapezoid x", lambda y, x: np.trapezoid(y, x), normal(2, 4), normal(4), complex=True),
     case("trapezoid x of y's shape", lambda y, x: np.trapezoid(y, x, axis=0), normal(3, 2), normal(3, 2), complex=True),
     case("interp", lambda fp: np.interp([-1.0, 0.2, 1.3, 9.0], _GRID, fp), normal(5)),
     case("interp inside", lambda x, xp, fp: np.interp(x, xp, fp), between(0.65, 1.05, 2, 3), _increasing, normal(5)),
-    case("interp left right", lambda x, fp: np.interp(x, _GRID, fp, 7.0, -7.0), between(-2, 0, 3), normal(5)),
+    case(
+        "interp left right",
+        lambda x, fp: np.interp(x + _APART, _GRID, fp, 7.0, -7.0),
+        between(-0.5, -0.2, 3),
+        normal(5),
+    ),
     case("interp period", lambda x, fp: np.interp(x, _GRID, fp, period=3), between(5.6, 5.9, 3), normal(5)),
     case("unwrap", lambda p: np.unwrap(p + _TURNS), between(0, 0.3, 2, 5)),
     case("unwrap axis=0 period", lambda p: np.unwrap(p + _TURNS[:, None], axis=0, period=2), between(0, 0.3, 5, 2)),

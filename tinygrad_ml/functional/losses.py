@@ -110,6 +110,7 @@ def cross_entropy(
         labels = labels.data if hasattr(labels, "requires_grad") else labels
         kept = None if ignore_index is None else labels != ignore_index
         _check_labels(labels if kept is None else labels[kept], classes)
+        labels = labels.astype(np.intp, copy=False)  # positions in all logits may not fit in the labels' own type
         if kept is None and weight is None and not label_smoothing:
             scale = 1 / len(labels) if reduction == "mean" and len(labels) else 1.0
             loss = _nll(logits, labels.astype(np.intp, copy=False), scale, reduction != "none")
@@ -130,7 +131,10 @@ def _soft_losses(logits: Any, targets: Any, weight: Any, label_smoothing: float)
         targets = targets * (1 - label_smoothing) + label_smoothing / logits.shape[1]
     if weight is not None:
         targets = targets * np.asarray(weight, dtype=logits.dtype)
-    return -(targets * log_softmax(logits)).sum(axis=1)
+    log_probabilities = log_softmax(logits)
+    if not getattr(targets, "requires_grad", False):  # 0 log 0 is 0: a class that is masked out and not the target
+        log_probabilities = np.where(targets == 0, 0, log_probabilities)
+    return -(targets * log_probabilities).sum(axis=1)
 
 
 def _check_labels(labels: Any, classes: int) -> None:
@@ -219,7 +223,9 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
 
 
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
-    """``d^2 / 2`` where ``|d| <= delta``, ``delta (|d| - delta / 2)`` elsewhere, with ``d = input - target`` (Huber 1964).
+    """``d^2 / 2`` where ``|d| <= delta``, ``delta (|d| - delta / 2)`` elsewhere, with ``d = input - target``.
+
+    P. J. Huber (1964).
 
     Examples
     --------

@@ -183,7 +183,9 @@ def _sinc_derivative(x: Any, n: int) -> Any:
     return np.where(near, series, value)
 
 
-sinc_derivative = define(_sinc_derivative, lambda g, ans, x, n: g * sinc_derivative(x, n + 1), name="sinc_derivative")
+sinc_derivative: Any = define(
+    _sinc_derivative, lambda g, ans, x, n: g * sinc_derivative(x, n + 1), name="sinc_derivative"
+)
 define(np.sinc, lambda g, ans, x: g * sinc_derivative(x, 1))
 
 

@@ -297,7 +297,8 @@ def _eigh(g: Any, ans: Any, a: Any, UPLO: str = "L") -> Any:
 def _eig(g: Any, ans: Any, a: Any) -> Any:
     """``V^-T (diag(g_w) + F * (V^T g_V - V^T conj(V) Re(diag(V^T g_V)))) V^T``.
 
-    The last term keeps the vectors at length 1. Giles (2008), section 3.1; C. Boeddeker et al., "On the computation of complex-valued gradients" (2017).
+    The last term keeps the vectors at length 1. Giles (2008), section 3.1; C. Boeddeker et al., "On the computation of
+    complex-valued gradients" (2017).
     """
     (g_w, g_v), (w, v) = g, ans
     inner: Any = 0 if g_w is None else _diagonal(g_w)
@@ -337,8 +338,8 @@ def _svd_rule(g: Any, ans: Any, a: Any, full_matrices: bool) -> Any:
     if full_matrices and m != n:
         if g_u is not None or g_vh is not None:
             raise TypeError(
-                f"svd: full_matrices=True of a matrix of shape {(m, n)} leaves singular vectors free to choose, and they "
-                "have no derivative; use full_matrices=False"
+                f"svd: full_matrices=True of a matrix of shape {(m, n)} leaves singular vectors free to choose, and "
+                "they have no derivative; use full_matrices=False"
             )
         u, s, vh = np.linalg.svd(a, full_matrices=False)
     u, vh = _conj(u), _conj(vh)

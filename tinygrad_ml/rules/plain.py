@@ -1,4 +1,4 @@
-"""Functions without rules: those that have no derivative by nature and answer with plain arrays, and advice on others."""
+"""Functions without rules: those that have no derivative by nature answer with plain arrays; for others, advice."""
 
 from __future__ import annotations
 

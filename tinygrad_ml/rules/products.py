@@ -95,7 +95,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if isinstance(axes, (int, np.integer)):
         last, first = list(range(len(shape_a) - axes, len(shape_a))), list(range(axes))
     else:
-        last, first = ([k] if isinstance(k, (int, np.integer)) else list(k) for k in axes)
+        last, first = ([int(k)] if isinstance(k, (int, np.integer)) else list(k) for k in axes)
     last, first = [k % len(shape_a) for k in last], [k % len(shape_b) for k in first]
     if [shape_a[k] for k in last] != [shape_b[k] for k in first]:
         raise ValueError(f"tensordot: shapes {shape_a} and {shape_b} do not match along axes {last} and {first}")
@@ -242,7 +242,7 @@ convolve = define(
 
 
 @composite(np.correlate)
-def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+def _correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     a, v = np.ravel(a), np.ravel(v)
     if v.size > a.size:
         return _conjugate(np.convolve(_conjugate(a)[::-1], v, mode))[::-1]

@@ -227,7 +227,7 @@ composite(np.cumulative_sum)(_running(np.cumsum, 0))
 composite(np.cumulative_prod)(_running(np.cumprod, 1))
 
 
-def _pull_from_sorted(g: Any, x: Any, q: Any, axis: Axis, method: str) -> Any:
+def _pull_from_sorted(g: Any, x: Any, q: Any, axis: Axis, method: Any) -> Any:
     """The gradient of quantiles: each is a fixed combination of two elements of the sorted array.
 
     NumPy's own quantile of 0, 1, 2, ... tells between which two it lies and where, for every method.
