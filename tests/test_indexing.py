@@ -213,3 +213,35 @@ def test_empty_arrays() -> None:
         x.grad = None
         np.sum(call(x)).backward()
         assert x.grad.shape == (0, 3)
+
+
+def test_where_of_a_condition_alone_is_refused() -> None:
+    """It answered the places of the elements as rows of one Tensor, where NumPy answers a tuple of arrays."""
+    with pytest.raises(TypeError, match="np.nonzero"):
+        np.where(tg.Tensor([1.0, 0.0]))
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [(np.matmul, [(2, 3, 0), (0, 4)]), (np.matmul, [(2, 3, 4), (4, 0)]), (lambda x: np.prod(x, 1), [(0, 3)])],
+)
+def test_products_of_empty_arrays(function: Any, shapes: Any) -> None:
+    """Their rules reshaped to -1 rows, and of an array without elements NumPy cannot tell how many those are."""
+    tensors = [tg.Tensor(np.zeros(shape), requires_grad=True) for shape in shapes]
+    np.sum(function(*tensors)).backward()
+    assert [t.grad.shape for t in tensors] == shapes
+
+
+def test_variance_without_degrees_of_freedom() -> None:
+    """2 / (n - ddof) was a division of Python numbers, and a ZeroDivisionError."""
+    x = tg.Tensor([1.0], requires_grad=True)
+    with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="Degrees of freedom"):
+        np.var(x, ddof=1).backward()
+    assert np.isnan(x.grad).all()
+
+
+@pytest.mark.parametrize("function", [np.nextafter, np.histogram_bin_edges])
+def test_values_are_not_cut_off_from_their_gradients(function: Any) -> None:
+    """These, and np.unique, np.bincount and np.heaviside's second argument, answered plain arrays: zero gradients."""
+    with pytest.raises(TypeError, match="has no rule"):
+        function(tg.Tensor([1.0, 2.0], requires_grad=True), 3)

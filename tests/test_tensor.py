@@ -294,6 +294,16 @@ def test_methods_of_ndarray_that_make_sense_exist() -> None:
     assert missing <= not_here
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.uint64])
+def test_cross_entropy_takes_labels_of_any_integer_type(dtype: Any) -> None:
+    """Places in the flat array were computed in the labels' own type: those of 8 bits overflowed unnoticed."""
+    z = np.sin(np.arange(1000.0)).reshape(100, 10)
+    labels = np.arange(100) % 10
+    loss = tg.functional.cross_entropy(leaf(z), labels.astype(dtype))
+    loss.backward()
+    assert loss.item() == tg.functional.cross_entropy(leaf(z), labels).item()
+
+
 # As numbers, as text.
 
 

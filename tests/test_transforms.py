@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
+from collections import OrderedDict, defaultdict, namedtuple
 
 import numpy as np
 import pytest
@@ -69,6 +69,12 @@ def test_several_arguments_and_keywords():
 Layer = namedtuple("Layer", "weight bias")
 
 
+def test_argnums_may_be_a_numpy_integer():
+    """Only Python's own integers were taken for a single argument."""
+    assert tg.grad(np.multiply, np.int64(1))(2.0, 3.0) == 2.0
+    assert tg.jacobian(np.multiply, np.int64(0))(2.0, 3.0) == 3.0
+
+
 def test_trees_of_arrays():
     parameters = {
         "layers": [Layer(RNG.normal(size=(5, 3)), np.zeros(3)), Layer(RNG.normal(size=(3, 1)), np.ones(1))],
@@ -98,6 +104,20 @@ def test_trees_of_arrays():
             down = f(parameters)
             array.flat[0] += 1e-6
             assert ga.flat[0] == pytest.approx((up - down) / 2e-6, rel=1e-6)
+
+
+def test_trees_keep_their_types():
+    """Every dict came back as a plain one, and hvp gave a namedtuple all its fields in one."""
+    ordered = OrderedDict(b=np.array([2.0]), a=np.array([3.0]))
+    grouped = defaultdict(list, {"w": [np.array([1.0]), 2.0]})
+    for tree in (ordered, grouped):
+        gradient = tg.grad(lambda p: np.sum(p["b"] * p["a"]) if "a" in p else np.sum(p["w"][0]))(tree)
+        assert type(gradient) is type(tree)
+        assert list(gradient) == list(tree)
+    Pair = namedtuple("Pair", "w b")
+    product = tg.hvp(lambda w, b: w**2 * b, Pair(2.0, 3.0), Pair(1.0, 0.0))
+    assert type(product) is Pair
+    assert product == (6.0, 4.0)
 
 
 def test_arguments_are_not_changed_and_gradients_are_not_shared():
@@ -203,6 +223,29 @@ def test_jacobian_takes_all_rows_together(name):
     assert len(calls) == (name != "constant")
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda g, ans, x: 2 * float(g),
+        lambda g, ans, x: 2 * g.item(),
+        lambda g, ans, x: 2 * g if g else np.zeros(()),
+        lambda g, ans, x: np.array(2 * g.tolist()),
+        lambda g, ans, x: np.zeros(x.shape),
+    ],
+)
+def test_jacobian_with_rules_that_look_into_the_gradient_or_ignore_it(rule):
+    """All rows together are no number and no truth value, and a rule may answer an array where rows are expected."""
+    double = tg.primitive(lambda x: 2 * x, rule)
+    expected = tg.grad(double)(3.0) * np.array([1.0, 2.0])
+    jacobian = tg.jacobian(lambda x: double(x) * np.array([1.0, 2.0]))(3.0)
+    np.testing.assert_array_equal(jacobian, expected)
+
+
+def test_logsumexp_of_nothing_is_flat():
+    """exp(x - logsumexp) was exp(-inf + inf): NaN, and a warning."""
+    assert tg.grad(tg.logsumexp)(np.array([-np.inf, -np.inf])).tolist() == [0, 0]
+
+
 def test_hessian():
     hessian = tg.hessian(logistic_loss)(W)
     assert type(hessian) is np.ndarray
@@ -274,6 +317,13 @@ def test_works_under_no_grad():
     assert tg.grad(lambda x: constant(x) * x)(2.0) == 6.0
 
 
+def test_jvp_works_under_no_grad():
+    """The pullback was pulled back under the caller's no_grad, so that nothing was recorded and the tangent was 0."""
+    with tg.no_grad():
+        _, tangent = tg.jvp(np.exp, (np.array([0.0, 1.0]),), (np.array([2.0, 1.0]),))
+    np.testing.assert_allclose(tangent, [2, np.e])
+
+
 def test_float32_stays_float32():
     x = np.array([0.5, 1.5], np.float32)
     assert tg.grad(lambda x: np.sum(np.tanh(x) ** 2))(x).dtype == np.float32
@@ -289,12 +339,15 @@ def test_float32_stays_float32():
         (lambda: tg.grad(np.sin)(np.ones(3)), TypeError, ["grad", "single real number", "(3,)", "jacobian"]),
         (lambda: tg.grad(lambda x: x * 1j)(1.0), TypeError, ["complex128"]),
         (lambda: tg.grad(lambda x: [x])(1.0), TypeError, ["list"]),
+        (lambda: tg.grad(np.argmax)(np.ones(3)), TypeError, ["grad", "np.int64(0)", "argmax"]),
         (lambda: tg.grad(np.sin, argnums=1)(1.0), TypeError, ["argnums", "argument 1", "1 were given"]),
+        (lambda: tg.grad(np.multiply, argnums=(0, -2))(1.0, 2.0), ValueError, ["grad", "argument 0 twice"]),
         (lambda: tg.grad(lambda x: math.sin(x) * x)(1.0), TypeError, ["float()", "np.*"]),
         (lambda: tg.grad(lambda x: np.sum(np.asarray(x)))(np.ones(2)), TypeError, ["plain array", "x.detach()"]),
         (lambda: tg.vjp(np.sin, np.ones(3))[1](np.ones(2)), ValueError, ["vjp: gradient", "(2,)", "(3,)"]),
         (lambda: tg.vjp(np.sin, 1.0)[1]((1.0, 2.0)), ValueError, ["1 gradients", "got 2"]),
         (lambda: tg.jvp(np.sin, (np.ones(3),), (np.ones(2),)), ValueError, ["jvp: direction 0", "(2,)", "(3,)"]),
+        (lambda: tg.jvp(np.sin, (1.0,), (1j,)), TypeError, ["jvp: direction 0", "complex", "float64"]),
         (lambda: tg.jvp(np.sin, (1.0,), (1.0, 2.0)), ValueError, ["1 arrays", "2"]),
         (lambda: tg.hvp(np.sum, (np.ones(3),), (np.ones(2),)), ValueError, ["hvp: direction 0", "(2,)", "(3,)"]),
         (lambda: tg.jacobian(np.exp)(1j), TypeError, ["jacobian", "real"]),

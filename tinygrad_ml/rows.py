@@ -80,6 +80,11 @@ class Rows(NDArrayOperatorsMixin, ArrayMethods):  # type: ignore[misc]
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise NotByRows("conversion to an array")
 
+    def _number(self) -> Any:
+        raise NotByRows("conversion to a number")
+
+    __bool__ = __int__ = __float__ = __complex__ = __index__ = item = tolist = _number
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs:
             raise NotByRows(ufunc.__name__)

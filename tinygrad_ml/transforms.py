@@ -7,6 +7,7 @@ of tree. Every transform can be nested in every other.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,7 +57,9 @@ class _Call:
         self.rebuild = []
         for argnum in argnums:
             if not -len(args) <= argnum < len(args):
-                raise TypeError(f"{name}: argnums asks for argument {argnum}, but only {len(args)} were given")
+                raise TypeError(f"{name}: argnums asks for argument {argnum}, but {len(args)} were given by position")
+            if [k % len(args) for k in argnums].count(argnum % len(args)) > 1:
+                raise ValueError(f"{name}: argnums={tuple(argnums)} names argument {argnum % len(args)} twice")
             leaves, rebuild = tree.flatten(args[argnum])
             labels = tree.paths(args[argnum], f"{name}: argument {argnum}")
             traced = [_trace(leaf, label) for leaf, label in zip(leaves, labels, strict=True)]
@@ -105,6 +108,8 @@ def _finish(found: Any, data: Any, gradient: Any) -> Any:
         zeros = np.zeros_like(data)
         return Rows(np.broadcast_to(zeros, (len(gradient.rows), *zeros.shape))) if type(gradient) is Rows else zeros
     grad, owned = found
+    if type(gradient) is Rows and type(grad) is not Rows:  # a rule answered the same for every row, as zeros
+        grad = Rows(np.broadcast_to(grad, (len(gradient.rows), *grad.shape)))
     if grad.dtype != data.dtype:
         grad = (grad.real if grad.dtype.kind == "c" and data.dtype.kind != "c" else grad).astype(data.dtype)
     return grad if owned or type(grad) is not np.ndarray else grad.copy()
@@ -121,7 +126,7 @@ def _plain(value: Any) -> Any:
 
 
 def _as_tuple(argnums: Argnums) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    return tuple(map(operator.index, argnums)) if isinstance(argnums, Sequence) else (operator.index(argnums),)
 
 
 def _scalar(name: str, out: Any) -> Any:
@@ -131,6 +136,11 @@ def _scalar(name: str, out: Any) -> Any:
         raise TypeError(
             f"{name}: the function must return a single real number, got shape {np.shape(out)} and dtype "
             f"{getattr(out, 'dtype', type(out).__name__)}; sum it, or use jacobian or vjp"
+        )
+    if isinstance(out, (np.integer, np.bool_)):
+        raise TypeError(
+            f"{name}: the function returned {out!r}, and integers have no derivative: argmax, comparisons and rounding "
+            "cut what they return from the arguments"
         )
     return out
 
@@ -169,8 +179,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
         out = _scalar("grad", call.out)
         seed = np.ones_like(out._data)[()] if isinstance(out, Tensor) else None
         gradients = call.by_argument([_plain(_conjugate(g)) for g in call.pull(out, seed)])
-        value = call.value(out)
-        return value, gradients[0] if isinstance(argnums, int) else tuple(gradients)
+        return call.value(out), tuple(gradients) if isinstance(argnums, Sequence) else gradients[0]
 
     return with_gradient
 
@@ -245,6 +254,8 @@ def _like(what: str, value: Any, model: Any) -> Any:
     dtype = getattr(model, "dtype", np.dtype(float))
     if not hasattr(value, "astype"):
         value = np.asarray(value)
+    if value.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+        raise TypeError(f"{what} is complex where {dtype} is expected")
     return value.astype(dtype) if value.dtype != dtype else value
 
 
@@ -283,8 +294,9 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
     changes = []
     for out in outs:
         cotangent = make(np.zeros_like(_plain(out if not isinstance(out, Tensor) else out._data)), Leaf())
-        pulled = call.pull(out, cotangent)
-        total = sum((np.sum(a * u) for a, u in zip(pulled, directions, strict=True)), 0.0)
+        with enable_grad():
+            pulled = call.pull(out, cotangent)
+            total = sum((np.sum(a * u) for a, u in zip(pulled, directions, strict=True)), 0.0)
         change = np.zeros_like(cotangent._data)
         if isinstance(total, Tensor) and total._node is not None:
             target = {cotangent._node.order: cotangent._node}
@@ -337,7 +349,7 @@ def hvp(f: Function, primals: Any, vectors: Any) -> Any:
 
     product = grad(slope, argnums)(*args)
     if isinstance(primals, (tuple, list)):
-        return type(primals)(product)
+        return tree.flatten(primals)[1](tree.flatten(product)[0])
     return product[0]
 
 
@@ -376,7 +388,7 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
         blocks = []
         for out in outs:
             trees = call.by_argument(_all_rows(call, out))
-            blocks.append(trees[0] if isinstance(argnums, int) else tuple(trees))
+            blocks.append(tuple(trees) if isinstance(argnums, Sequence) else trees[0])
         return rebuild(blocks)
 
     return derivative

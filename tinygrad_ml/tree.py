@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,9 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
 def _collect(tree: Any, leaves: list[Any]) -> Callable[[Any], Any]:
     if isinstance(tree, dict):
         branches = {key: _collect(value, leaves) for key, value in tree.items()}
-        return lambda others: {key: branch(others) for key, branch in branches.items()}
+        if type(tree) is dict:
+            return lambda others: {key: branch(others) for key, branch in branches.items()}
+        return lambda others: _refilled(tree, {key: branch(others) for key, branch in branches.items()})
     if isinstance(tree, (list, tuple)):
         parts = [_collect(value, leaves) for value in tree]
         kind = type(tree)
@@ -27,6 +30,13 @@ def _collect(tree: Any, leaves: list[Any]) -> Callable[[Any], Any]:
         return lambda others: None
     leaves.append(tree)
     return next
+
+
+def _refilled(tree: dict[Any, Any], values: dict[Any, Any]) -> dict[Any, Any]:
+    """A dict of tree's own kind (OrderedDict, defaultdict) with other values."""
+    twin = copy.copy(tree)
+    twin.update(values)
+    return twin
 
 
 def paths(tree: Any, root: str) -> list[str]:

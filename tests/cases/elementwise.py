@@ -170,6 +170,7 @@ CASES = [
         elementwise=True,
     ),
     case("real_if_close", np.real_if_close, normal(*_S), elementwise=True),
+    case("heaviside", lambda y: np.heaviside(np.array([-1.0, 0.0, 2.0]), y) ** 2, normal(3)),
     case("angle", lambda x, y: np.angle(x + 1j * y), nonzero(*_S), nonzero(*_S), **_TWO),
     case("angle deg", lambda x, y: np.angle(x + 1j * y, deg=True), nonzero(*_S), nonzero(*_S), **_TWO),
     # special functions of NumPy

@@ -118,7 +118,7 @@ def cross_entropy(
         labels = labels.astype(np.intp, copy=False)  # positions in all logits may not fit in the labels' own type
         if kept is None and weight is None and not label_smoothing:
             scale = 1 / len(labels) if reduction == "mean" and len(labels) else 1.0
-            loss = _nll(logits, labels, scale, reduction != "none")
+            loss = _nll(logits, labels.astype(np.intp, copy=False), scale, reduction != "none")
             return loss if reduction != "none" else loss.reshape(expected)
         hits = np.arange(classes) == labels[:, None]
         losses = _soft_losses(logits, hits.astype(logits.dtype), weight, label_smoothing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,11 @@ def _logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
     return out if keepdims else np.squeeze(out, axis=axis) if axis is not None else out.reshape(())[()]
 
 
+def _or_zero(logsumexp: Any) -> Any:
+    """0 for -inf, where all terms are 0 and so are their derivatives."""
+    return np.where(logsumexp == -math.inf, 0, logsumexp)
+
+
 def _softmax_rule(g: Any, ans: Any, x: Any, axis: int) -> Any:
     weighted = g * ans
     return weighted - ans * np.sum(weighted, axis=axis, keepdims=True)
@@ -62,7 +68,7 @@ _log_softmax_primitive = define(
 _logsumexp_primitive = define(
     _logsumexp,
     lambda g, ans, x, axis, keepdims: (
-        restore(g, x.shape, axis, keepdims) * np.exp(x - restore(ans, x.shape, axis, keepdims))
+        restore(g, x.shape, axis, keepdims) * np.exp(x - restore(_or_zero(ans), x.shape, axis, keepdims))
     ),
     name="logsumexp",
 )

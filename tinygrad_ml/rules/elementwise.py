@@ -139,12 +139,24 @@ define(
     None,
     lambda g, ans, condition, x, y: np.where(condition, g, 0),
     lambda g, ans, condition, x, y: np.where(condition, 0, g),
+    forward=lambda condition, *choices: np.where(condition, *choices) if choices else _refuse_places(),
     broadcasts=True,
 )
+
+
+def _refuse_places() -> None:
+    raise TypeError("where: of a condition alone it is np.nonzero(x), which works on Tensors")
+
+
 define(np.nan_to_num, lambda g, ans, x, copy=True, nan=0.0, posinf=None, neginf=None: np.where(np.isfinite(x), g, 0))
 define(np.real, lambda g, ans, val: g)
 define(np.imag, lambda g, ans, val: g * (-1j if val.dtype.kind == "c" else 0))
 define(np.real_if_close, lambda g, ans, a, tol=100: g)
+
+
+@composite(np.heaviside)
+def _heaviside(x1: Any, x2: Any) -> Any:
+    return np.where(np.equal(x1, 0), x2, (np.sign(x1) + 1) * 0.5)
 
 
 @composite(np.angle)

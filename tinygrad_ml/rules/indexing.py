@@ -122,6 +122,25 @@ def _partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect
     return _permute(a, np.argpartition(a, kth, axis=axis, kind=kind), axis)
 
 
+@composite(np.unique)
+def _unique(
+    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
+    axis: int | None = None, **options: bool,
+) -> Any:  # fmt: skip
+    """Each value is the first of its equals."""
+    _, *parts = np.unique(ar.detach().numpy(), True, True, True, axis, **options)
+    values = np.take(np.ravel(ar) if axis is None else ar, parts[0], axis or 0)
+    wanted = [part for part, want in zip(parts, (return_index, return_inverse, return_counts), strict=True) if want]
+    return (values, *wanted) if wanted else values
+
+
+@composite(np.bincount)
+def _bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    x = np.asarray(x)
+    counts = np.bincount(x, minlength=minlength)
+    return counts if weights is None else scatter(np.astype(array(weights), np.float64), x, counts.shape)
+
+
 # By conditions
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +31,8 @@ def _matmul_right(g: Any, ans: Any, x: Any, y: Any) -> Any:
     if y.ndim == 1:
         return np.matmul(x.T, g) if x.ndim == 2 else np.matmul(swap(x), g[..., None])[..., 0]
     if y.ndim == 2 and x.ndim > 2:  # one product instead of one a matrix of the stack
-        return np.matmul(x.reshape(-1, x.shape[-1]).T, g.reshape(-1, g.shape[-1]))
+        rows = math.prod(x.shape[:-1])  # not -1, which is ambiguous for arrays without elements
+        return np.matmul(x.reshape(rows, x.shape[-1]).T, g.reshape(rows, g.shape[-1]))
     return np.matmul(swap(x), g)
 
 

@@ -46,11 +46,11 @@ def _prod_rule(
     axes = [k % x.ndim for k in _axes(axis, x.ndim)]
     others = [k for k in range(x.ndim) if k not in axes]
     moved = np.transpose(x, others + axes)
-    flat = moved.reshape(*moved.shape[: len(others)], -1)
+    flat = moved.reshape(*moved.shape[: len(others)], count(x.shape, axis))
     ones = np.ones_like(flat[..., :1])
     before = np.cumprod(np.concatenate([ones, flat[..., :-1]], axis=-1), axis=-1)
     behind = np.cumprod(np.concatenate([ones, flat[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
-    rest = np.transpose((before * behind).reshape(moved.shape), np.argsort(others + axes))
+    rest = np.transpose((before * behind).reshape(moved.shape), np.argsort(others + axes).tolist())
     return restore(g, x.shape, axis, keepdims) * rest
 
 
@@ -71,7 +71,7 @@ def _var_rule(
     keepdims: bool = False, correction: float | None = None,
 ) -> Any:  # fmt: skip
     freedom = count(x.shape, axis) - (ddof if correction is None else correction)
-    return restore(g, x.shape, axis, keepdims) * (2 / freedom) * _deviation(x, axis)
+    return restore(g, x.shape, axis, keepdims) * 2 * _deviation(x, axis) / freedom
 
 
 def _std_rule(
@@ -241,7 +241,7 @@ def _pull_from_sorted(g: Any, x: Any, q: Any, axis: Axis, method: Any) -> Any:
     weights = np.maximum(0, 1 - np.abs(np.arange(n) - position)).astype(g.dtype).reshape(-1, n)
     sorted_g = np.tensordot(g.reshape(len(weights), *moved.shape[: len(others)]), weights, axes=(0, 0))
     pulled = np.take_along_axis(sorted_g, rank, axis=-1)
-    return np.transpose(pulled.reshape(moved.shape), np.argsort(others + axes))
+    return np.transpose(pulled.reshape(moved.shape), np.argsort(others + axes).tolist())
 
 
 define(

@@ -94,7 +94,7 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
 
 def _transpose(g: Any, ans: Any, x: Any, axes: Any = None) -> Any:
     ndim = x.ndim  # a comprehension that read it off x would keep x alive
-    return np.transpose(g, None if axes is None else np.argsort([axis % ndim for axis in axes]))
+    return np.transpose(g, None if axes is None else np.argsort([axis % ndim for axis in axes]).tolist())
 
 
 define(np.transpose, _transpose)
