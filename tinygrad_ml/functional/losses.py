@@ -15,6 +15,9 @@ _REDUCTIONS = ("mean", "sum", "none")
 
 def _nll_forward(z: Any, labels: Any, scale: float, total: bool) -> Any:
     """``scale * -log softmax(z)[labels]`` for each row of `z`, or its sum; and the probabilities, class-major."""
+    if not isinstance(z, np.ndarray):  # stays lazy, or where it is
+        losses = -np.sum(log_softmax(z) * (np.arange(z.shape[1]) == labels[:, None]), axis=1)
+        return scale * (losses.sum() if total else losses), None
     z = np.array(z.T, order="C")  # a copy, which may be written to
     z -= np.max(z.real, axis=0)
     picked = z.reshape(-1).take(labels * z.shape[1] + np.arange(z.shape[1]))
@@ -140,7 +143,7 @@ def _soft_losses(logits: Any, targets: Any, weight: Any, label_smoothing: float)
 def _check_labels(labels: Any, classes: int) -> None:
     if labels.dtype.kind not in "iu":
         raise ValueError(f"cross_entropy: labels must be integers or class probabilities, got {labels.dtype}")
-    if labels.size and (np.minimum.reduce(labels) < 0 or np.maximum.reduce(labels) >= classes):
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
         wrong = labels[(labels < 0) | (labels >= classes)][0]
         raise ValueError(
             f"cross_entropy: label {wrong} is out of range for {classes} classes (0 to {classes - 1}); "
