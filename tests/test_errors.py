@@ -111,6 +111,15 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = 
     "a grad of another shape": (lambda: assign_grad(leaf(3), np.ones(2)), ValueError, ("grad", "(3,)", "(2,)")),
     "requires_grad of a computed tensor": (
         lambda: require_grad(computed(), False), RuntimeError, ("requires_grad", "leaves", "detach")),
+    # what would be cut off
+    "a sum in integers": (lambda: np.sum(leaf(3), dtype=int), TypeError, ("sum", "int64", "detach")),
+    "a primitive without result": (
+        lambda: tg.primitive(lambda x: None, lambda g, ans, x: g)(leaf(3)), TypeError, ("must return", "None")),
+    "a rule without result": (
+        lambda: tg.primitive(lambda x: x * 2, lambda g, ans, x: None)(leaf()).backward(),
+        TypeError, ("rule for argument 0 (x)", "None")),
+    "item in grad": (lambda: in_grad(lambda x: x.item()), TypeError, ("item()", "silently cut", "detach")),
+    "tolist in grad": (lambda: in_grad(lambda x: x.tolist()), TypeError, ("tolist()", "silently cut", "detach")),
     # copies
     "deepcopy of a computed tensor": (
         lambda: copy.deepcopy(computed()), RuntimeError, ("deepcopy", "leaves", "detach")),

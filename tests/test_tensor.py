@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 import pickle
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -302,6 +303,60 @@ def test_cross_entropy_takes_labels_of_any_integer_type(dtype: Any) -> None:
     loss = tg.functional.cross_entropy(leaf(z), labels.astype(dtype))
     loss.backward()
     assert loss.item() == tg.functional.cross_entropy(leaf(z), labels).item()
+
+
+def test_lists_on_the_side_of_a_single_number() -> None:
+    """NumPy's scalars repeat a list, or refuse it, where 0-d arrays multiply."""
+    for x in (leaf(2.0), tg.Tensor(2)):
+        for product in (x * [1, 2], [1, 2] * x, np.multiply(x, (1, 2))):
+            assert product.data.tolist() == [2, 4]
+
+
+def test_the_array_itself_by_keyword() -> None:
+    """Rules call their arrays x, and NumPy's own names for them were taken for unknown options."""
+    assert np.sum(a=leaf([1.0, 2.0]), axis=0).item() == 3.0
+
+
+def test_no_grad_entered_twice() -> None:
+    """One state was kept for both, so that recording stayed off in the end."""
+    quiet = tg.no_grad()
+    with quiet, quiet:
+        pass
+    assert (leaf(1.0) * 2).requires_grad
+
+
+def test_a_thread_that_ended_without_recording_leaves_none_behind() -> None:
+    """What was off was kept by the number of the thread, which the next thread may get."""
+    open_blocks, recorded = [], []
+
+    def stop_inside() -> None:
+        open_blocks.append(tg.no_grad())
+        open_blocks[-1].__enter__()
+
+    for work in (stop_inside, lambda: recorded.append((leaf(1.0) * 2).requires_grad)):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert recorded == [True]
+
+
+def test_create_graph_under_no_grad() -> None:
+    """The backward pass was not recorded, and the second derivative silently zero."""
+    x = leaf(2.0)
+    y = x**3
+    with tg.no_grad():
+        y.backward(create_graph=True)
+    assert x.grad.requires_grad
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_a_matrix_is_wrapped_as_an_array() -> None:
+    """np.matrix multiplies as matmul, which met the rule of the elementwise product."""
+    x = tg.Tensor(np.asmatrix(np.ones((2, 2))), requires_grad=True)
+    assert type(x.data) is np.ndarray
+    assert (x * x).data.tolist() == [[1, 1], [1, 1]]
+    with pytest.raises(TypeError, match="multiply: .* np.asarray"):
+        x * np.asmatrix(np.ones((2, 2)))
 
 
 # As numbers, as text.

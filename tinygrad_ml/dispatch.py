@@ -10,7 +10,7 @@ import numpy as np
 
 from . import rules  # noqa: F401  (fills the tables)
 from .primitive import ADVICE, COMPOSITES, PLAIN, PRIMITIVES, Primitive
-from .record import apply, raw
+from .record import Traced, apply, raw
 
 
 def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -34,7 +34,8 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def _supported(primitive: Primitive, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The keywords that were really given, all of which the rules know."""
     kwargs = {name: value for name, value in kwargs.items() if name != "out" and value is not np._NoValue}
-    unknown = sorted(kwargs.keys() - primitive.keywords) if kwargs else ()
+    # Tensors are passed on by position, whatever NumPy calls them.
+    unknown = sorted([name for name in kwargs.keys() - primitive.keywords if not isinstance(kwargs[name], Traced)])
     if unknown:
         raise TypeError(
             f"{primitive.name}: {unknown[0]}= is not supported on Tensors; "
@@ -89,5 +90,5 @@ def _unsupported(function: Any) -> TypeError:
         advice = f" The nearest that work: {', '.join(near)}." if near else ""
     return TypeError(
         f"{where if not isinstance(function, np.ufunc) else ''}{name}: has no rule for Tensors.{advice} Declare one "
-        "with tg.primitive, or pass x.detach() where no gradient is wanted."
+        "with tg.primitive, or pass x.detach().numpy() where no gradient is wanted."
     )

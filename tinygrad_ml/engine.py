@@ -207,6 +207,12 @@ def _conform(pulled: Any, like: tuple[tuple[int, ...], Any], node: Node, i: int)
     shape, dtype = like
     if not hasattr(pulled, "dtype"):
         pulled = np.asarray(pulled)
+        if pulled.dtype.kind == "O":
+            primitive = node.primitive
+            raise TypeError(
+                f"{primitive.name}: its rule for {primitive.argument_name(i)} answered {pulled.item()!r}; "
+                "a rule returns an array of its argument's shape"
+            )
     if pulled.shape != shape:
         if not node.primitive.broadcasts or not _stretches(shape, pulled.shape):
             primitive = node.primitive

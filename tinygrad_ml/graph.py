@@ -114,17 +114,24 @@ class _Tracing(threading.local):
     depth = 0
 
 
+class _Recording(threading.local):
+    #: A thread's own switch: its number may be that of an earlier thread which ended in a `no_grad` block.
+    on = True
+
+
 #: The threads in which nothing is recorded. That it is empty is all that most operations ask.
 not_recording: set[int] = set()
 tracing = _Tracing()
+_recording = _Recording()
 
 
 def is_recording() -> bool:
     """Whether operations on tensors that require gradients are recorded in this thread."""
-    return not not_recording or threading.get_ident() not in not_recording
+    return not not_recording or _recording.on
 
 
 def _set_recording(on: bool) -> None:
+    _recording.on = on
     if on:
         not_recording.discard(threading.get_ident())
     else:
@@ -145,12 +152,15 @@ class no_grad:
 
     _records = False
 
+    def __init__(self) -> None:
+        self._before: list[bool] = []  # one may be entered again while it is entered
+
     def __enter__(self) -> None:
-        self._before = is_recording()
+        self._before.append(is_recording())
         _set_recording(self._records)
 
     def __exit__(self, *_: object) -> None:
-        _set_recording(self._before)
+        _set_recording(self._before.pop())
 
     def __call__(self, function: F) -> F:
         @functools.wraps(function)

@@ -14,7 +14,7 @@ import numpy as np
 from .graph import FullNode, Leaf, Node, Output, fingerprint, is_recording, next_order, not_recording
 from .primitive import DROP, KEEP, Primitive, Shell
 
-_ndarray, _float64 = np.ndarray, np.float64
+_ndarray, _float64, _SEQUENCES = np.ndarray, np.float64, (list, tuple)
 
 
 class Traced:
@@ -77,11 +77,11 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
     if isinstance(x, Traced):
         a, p = x._data, x._node
     else:
-        a, p = x, None
+        a, p = _as_operand(x) if type(x) in _SEQUENCES else x, None
     if isinstance(y, Traced):
         b, q = y._data, y._node
     else:
-        b, q = y, None
+        b, q = _as_operand(y) if type(y) in _SEQUENCES else y, None
     ans = primitive.forward(a, b)
     out = _new(_kind)
     out._data = ans
@@ -108,7 +108,8 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
         conforms = kind_b is float or kind_b is int or kind_a is float or kind_a is int
     if not conforms:
         like_a, like_b = (None if parent is None else (d.shape, d.dtype) for d, parent in ((a, p), (b, q)))
-        a, b = _as_operand(a), _as_operand(b)
+        if isinstance(ans, np.matrix):
+            raise TypeError(f"{primitive.name}: np.matrix multiplies by rules of its own; convert it with np.asarray")
         if ans.dtype.kind == "O":
             raise TypeError(f"{primitive.name}: an operand is an array of objects; convert it with .astype(float)")
     rules = primitive.rules
@@ -144,12 +145,20 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
         ans, *rest = ans
         cache = tuple(rest)
     elif not primitive.outputs and not hasattr(ans, "dtype"):
-        ans = np.asarray(ans)[()]  # a user's function may return a number or a list
+        ans = np.asarray(ans)  # a user's function may return a number or a list
+        if ans.dtype.kind == "O":
+            raise TypeError(f"{primitive.name}: must return an array or a number, returned {ans.item()!r}")
+        ans = ans[()]
     needs = tuple([parent is not None for parent in parents])
     if True not in needs or not_recording and not is_recording():
         if primitive.outputs:
             return _results(ans, [make(part, None) for part in ans])
         return make(ans, None)
+    if not primitive.outputs and ans.dtype.kind not in "fc":
+        raise TypeError(
+            f"{primitive.name}: the result is of dtype {ans.dtype}, which has no gradient; "
+            "leave out dtype=, or pass x.detach() where no gradient is wanted"
+        )
     node = _new_full_node(FullNode)
     node.order = next_order()
     node.primitive = primitive

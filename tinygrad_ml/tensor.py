@@ -11,7 +11,7 @@ import numpy as np
 from . import dispatch
 from .array_methods import ArrayMethods
 from .engine import pull
-from .graph import Leaf, is_recording, tracing
+from .graph import Leaf, enable_grad, is_recording, tracing
 from .primitive import PRIMITIVES, Primitive
 from .record import Traced, apply, binary, make, raw, results_are, unary
 
@@ -181,7 +181,12 @@ class Tensor(ArrayMethods, Traced):
                 "or was computed under no_grad()"
             )
         gradient = _seed(self, gradient)
-        for leaf, (grad, owned) in pull(self._node, gradient, wrap=make if create_graph else None).items():
+        if create_graph:
+            with enable_grad():
+                gradients = pull(self._node, gradient, wrap=make)
+        else:
+            gradients = pull(self._node, gradient)
+        for leaf, (grad, owned) in gradients.items():
             tensor = leaf.owner and leaf.owner()
             if tensor is None:
                 continue
@@ -210,9 +215,10 @@ class Tensor(ArrayMethods, Traced):
 
     def item(self) -> Any:
         """The only element, as a Python number."""
-        return self._data.item()
+        return self._number("item")
 
     def tolist(self) -> Any:
+        self._check_not_traced("tolist")
         return self._data.tolist()
 
     def zero_grad(self) -> None:
@@ -278,12 +284,16 @@ class Tensor(ArrayMethods, Traced):
         return operator.index(self._data)
 
     def _number(self, kind: str) -> Any:
+        self._check_not_traced(kind)
+        return self._data.item() if hasattr(self._data, "item") else self._data  # as in Dask
+
+    def _check_not_traced(self, kind: str) -> None:
         if self._node is not None and tracing.depth:
             raise TypeError(
                 f"{kind}(): inside grad, jacobian and their kin this would silently cut the tensor from its gradient. "
-                "Use np.* functions instead of math.*, or x.detach() where no gradient is wanted."
+                "Use np.* instead of math.*, np.stack instead of a[i] = x, or x.detach() where no gradient is "
+                "wanted."
             )
-        return self._data.item()
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         if self._node is not None:
@@ -450,6 +460,8 @@ def _as_array(data: Any, dtype: Any = None) -> Any:
             data = data[()]  # NumPy is 8 times as fast on its scalars as on 0-d arrays
     elif dtype is not None:
         data = data.astype(dtype, copy=False)
+    if isinstance(data, np.matrix):
+        data = np.asarray(data)  # whose product is not elementwise
     if data.dtype.kind not in "biufc":
         raise TypeError(f"Tensor: needs numbers, got an array of dtype {data.dtype}")
     return data

@@ -30,7 +30,7 @@ _INPUT = Primitive(lambda x: x, [lambda g, ans, x: g], name="input")
 def _trace(primal: Any, what: str) -> Tensor:
     """A Tensor for `primal` at which a backward walk can stop; behind it, the graph it came from, if any."""
     data = primal._data if isinstance(primal, Tensor) else primal
-    if not hasattr(data, "__array_function__"):
+    if not hasattr(data, "__array_function__") or isinstance(data, np.matrix):
         data = np.asarray(data)
         data = data[()] if data.ndim == 0 else data
     if data.dtype.kind not in "fc":

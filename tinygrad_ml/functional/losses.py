@@ -19,6 +19,9 @@ def _nll_forward(z: Any, labels: Any, scale: float, total: bool) -> Any:
     The cache holds, with the classes along the first axis, the probabilities before they are divided by their
     sums; those; and where in the flat array the labels' are.
     """
+    if not isinstance(z, np.ndarray):  # stays lazy, or where it is
+        losses = -np.sum(log_softmax(z) * (np.arange(z.shape[1]) == labels[:, None]), axis=1)
+        return scale * (losses.sum() if total else losses), None
     z = np.array(z.T, order="C")  # a copy, which may be written to
     z -= np.maximum.reduce(z.real, axis=0)
     places = labels * z.shape[1] + np.arange(z.shape[1])
@@ -30,6 +33,8 @@ def _nll_forward(z: Any, labels: Any, scale: float, total: bool) -> Any:
 
 
 def _nll_cached(g: Any, cache: Any, z: Any, labels: Any, scale: float, total: bool) -> Any:
+    if cache is None:
+        return _nll_rule(g, None, z, labels, scale, total)
     e, sums, places = cache
     pulled = e * (g * scale / sums)
     pulled.reshape(-1)[places] -= g * scale
@@ -118,7 +123,7 @@ def cross_entropy(
         labels = labels.astype(np.intp, copy=False)  # positions in all logits may not fit in the labels' own type
         if kept is None and weight is None and not label_smoothing:
             scale = 1 / len(labels) if reduction == "mean" and len(labels) else 1.0
-            loss = _nll(logits, labels.astype(np.intp, copy=False), scale, reduction != "none")
+            loss = _nll(logits, labels, scale, reduction != "none")
             return loss if reduction != "none" else loss.reshape(expected)
         hits = np.arange(classes) == labels[:, None]
         losses = _soft_losses(logits, hits.astype(logits.dtype), weight, label_smoothing)
@@ -145,7 +150,7 @@ def _soft_losses(logits: Any, targets: Any, weight: Any, label_smoothing: float)
 def _check_labels(labels: Any, classes: int) -> None:
     if labels.dtype.kind not in "iu":
         raise ValueError(f"cross_entropy: labels must be integers or class probabilities, got {labels.dtype}")
-    if labels.size and (np.minimum.reduce(labels) < 0 or np.maximum.reduce(labels) >= classes):
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
         wrong = labels[(labels < 0) | (labels >= classes)][0]
         raise ValueError(
             f"cross_entropy: label {wrong} is out of range for {classes} classes (0 to {classes - 1}); "
