@@ -71,6 +71,14 @@ one_sided = Primitive(lambda x, y: x * y, [lambda g, ans, x, y: g * y], name="on
 largest = Primitive(max, [lambda g, ans, x, y: g], name="largest")
 
 ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = {
+    # shapes
+    "shapes that do not broadcast": (
+        lambda: leaf(3) + np.ones(4), ValueError, ("add", "(3,) and (4,)", "equal or 1", "reshape")),
+    "matrices that do not match": (
+        lambda: np.ones((2, 3)) @ leaf(4), ValueError, ("matmul", "(2, 3) and (4,)", "last axis", "transpose")),
+    "a shape of another size": (lambda: leaf(3).reshape(2, 2), ValueError, ("reshape", "(3,)", "(2,2)")),
+    "pieces of other shapes": (
+        lambda: np.concatenate([leaf(3), np.ones((2, 2))]), ValueError, ("concatenate", "(3,) and (2, 2)")),
     # making a Tensor
     "integers that ask for gradients": (
         lambda: tg.Tensor([1, 2], requires_grad=True), TypeError, ("requires_grad", "int64", "1.0", "dtype=float")),

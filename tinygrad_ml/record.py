@@ -7,6 +7,7 @@ time in; `apply` is for everything.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,10 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
         b, q = y._data, y._node
     else:
         b, q = _as_operand(y) if type(y) in _SEQUENCES else y, None
-    ans = primitive.forward(a, b)
+    try:
+        ans = primitive.forward(a, b)
+    except ValueError as error:
+        raise _with_shapes(error, primitive, (a, b)) from error
     out = _new(_kind)
     out._data = ans
     out._grad = None
@@ -139,7 +143,10 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
         else:
             raw.append(_as_operand(arg) if isinstance(arg, (list, tuple)) and primitive.rule(i) else arg)
             parents.append(None)
-    ans = primitive.forward(*raw, **kwargs) if kwargs else primitive.forward(*raw)
+    try:
+        ans = primitive.forward(*raw, **kwargs) if kwargs else primitive.forward(*raw)
+    except ValueError as error:
+        raise _with_shapes(error, primitive, raw) from error
     cache = None
     if primitive.cached_rules:
         ans, *rest = ans
@@ -175,6 +182,24 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
         return _results(ans, [make(part, Output(node, k, len(ans))) for k, part in enumerate(ans)])
     node.saved = (_keep(ans, keep_ans), *kept)
     return make(ans, node)
+
+
+def _with_shapes(error: ValueError, primitive: Primitive, args: Sequence[Any]) -> ValueError:
+    """NumPy's error, with the operation, the shapes of its arguments and, where it is plain, the mend."""
+    if type(error) is not ValueError:  # LinAlgError and AxisError say what they are by their type
+        return error
+    shapes = " and ".join([str(np.shape(arg)) for arg in args if hasattr(arg, "shape")])
+    if primitive.elementwise:
+        return ValueError(
+            f"{primitive.name}: arguments of shapes {shapes} do not broadcast against each other: counted from the "
+            "last axis, lengths must be equal or 1; reshape one of them"
+        )
+    if primitive.function is np.matmul:
+        return ValueError(
+            f"matmul: arguments of shapes {shapes} do not match: the last axis of the first must be as long as the "
+            "last but one of the second (or its only one); transpose or reshape one of them"
+        )
+    return ValueError(f"{primitive.name}: {error}; arguments of shapes {shapes}")
 
 
 def raw(value: Any) -> Any:

@@ -17,6 +17,11 @@ def swap(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
+def conjugate(x: Any) -> Any:
+    """The conjugate of complex arrays; a real one is left alone, so that a complex step may pass."""
+    return np.conjugate(x) if np.iscomplexobj(x) else x
+
+
 def _matmul_left(g: Any, ans: Any, x: Any, y: Any) -> Any:
     if y.ndim == 1:
         return g * y if x.ndim == 1 else g[..., None] * y
@@ -50,12 +55,12 @@ def _dot(a: Any, b: Any, out: Any = None) -> Any:
 
 @composite(np.vdot)
 def _vdot(a: Any, b: Any) -> Any:
-    return np.matmul(_conjugate(np.ravel(a)), np.ravel(b))
+    return np.matmul(conjugate(np.ravel(a)), np.ravel(b))
 
 
 @composite(np.vecdot)
 def _vecdot(a: Any, b: Any) -> Any:
-    return np.sum(_conjugate(a) * b, axis=-1)
+    return np.sum(conjugate(a) * b, axis=-1)
 
 
 @composite(np.matvec)
@@ -65,7 +70,7 @@ def _matvec(a: Any, x: Any) -> Any:
 
 @composite(np.vecmat)
 def _vecmat(x: Any, a: Any) -> Any:
-    return np.matmul(_conjugate(x)[..., None, :], a)[..., 0, :]
+    return np.matmul(conjugate(x)[..., None, :], a)[..., 0, :]
 
 
 @composite(np.inner)
@@ -245,10 +250,5 @@ convolve = define(
 def _correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     a, v = np.ravel(a), np.ravel(v)
     if v.size > a.size:
-        return _conjugate(np.convolve(_conjugate(a)[::-1], v, mode))[::-1]
-    return np.convolve(a, _conjugate(v)[::-1], mode)
-
-
-def _conjugate(x: Any) -> Any:
-    """The conjugate of complex arrays; a real one is left alone, so that a complex step may pass."""
-    return np.conjugate(x) if np.iscomplexobj(x) else x
+        return conjugate(np.convolve(conjugate(a)[::-1], v, mode))[::-1]
+    return np.convolve(a, conjugate(v)[::-1], mode)
