@@ -146,6 +146,8 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     try:
         ans = primitive.forward(*raw, **kwargs) if kwargs else primitive.forward(*raw)
     except ValueError as error:
+        if type(error) is not ValueError:  # LinAlgError and AxisError say what they are by their type
+            raise
         raise _with_shapes(error, primitive, raw) from error
     cache = None
     if primitive.cached_rules:
@@ -186,8 +188,6 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
 
 def _with_shapes(error: ValueError, primitive: Primitive, args: Sequence[Any]) -> ValueError:
     """NumPy's error, with the operation, the shapes of its arguments and, where it is plain, the mend."""
-    if type(error) is not ValueError:  # LinAlgError and AxisError say what they are by their type
-        return error
     shapes = " and ".join([str(np.shape(arg)) for arg in args if hasattr(arg, "shape")])
     if primitive.elementwise:
         return ValueError(
