@@ -180,8 +180,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = 
     "ufunc.at": (lambda: np.add.at(leaf(3), [0], 1.0), TypeError, ("np.add.at", "not supported")),
     "ufunc.reduceat": (lambda: np.add.reduceat(leaf(3), [0]), TypeError, ("np.add.reduceat", "not supported")),
     # NumPy's own errors stay what they are
-    "shapes that do not fit": (lambda: leaf(3) + leaf(4), ValueError, ("(3,)", "(4,)")),
-    "matrices that do not fit": (lambda: leaf(3, 4) @ leaf(3, 4), ValueError, ("matmul",)),
+    "a singular matrix": (lambda: np.linalg.inv(leaf(3, 3)), np.linalg.LinAlgError, ("Singular",)),
     "an index out of range": (lambda: leaf(3)[5], IndexError, ("5", "size 3")),
 }  # fmt: skip
 
@@ -234,6 +233,7 @@ ARRAYS: dict[str, Callable[[], Any]] = {
     "small": lambda: np.ones(3),
     "large": lambda: np.ones(5000),
     "large, single": lambda: np.ones(9000, np.float32),
+    "large, with NaN": lambda: np.where(np.arange(5000) == 4990, np.nan, 1.0),
     "strided": lambda: np.ones((4000, 2))[:, 0],
     "of one element": lambda: np.ones(1),
 }
