@@ -231,10 +231,10 @@ FORWARDS = {
 }
 ARRAYS: dict[str, Callable[[], Any]] = {
     "small": lambda: np.ones(3),
-    "large": lambda: np.ones(5000),
-    "large, single": lambda: np.ones(9000, np.float32),
-    "large, with NaN": lambda: np.where(np.arange(5000) == 4990, np.nan, 1.0),
-    "strided": lambda: np.ones((4000, 2))[:, 0],
+    "large": lambda: np.ones(20_000),
+    "large, single": lambda: np.ones(40_000, np.float32),
+    "large, with NaN": lambda: np.where(np.arange(20_000) == 19_990, np.nan, 1.0),
+    "strided": lambda: np.ones((20_000, 2))[:, 0],
     "of one element": lambda: np.ones(1),
 }
 

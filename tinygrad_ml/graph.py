@@ -84,7 +84,7 @@ class Output:
         return ((self.node, None, self.index, None),)
 
 
-_EXACT_BYTES = 8192
+_EXACT_BYTES = 2**16
 #: Between 0.5 and 1.5 without a pattern; numpy.random would double the time of our import.
 _weights = 0.5 + np.arange(1.0, 4097.0) * ((1 + 5**0.5) / 2) % 1
 
