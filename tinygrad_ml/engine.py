@@ -221,27 +221,29 @@ def _check_unchanged(node: FullNode, fingerprints: dict[Leaf, Any]) -> None:
 def _conform(pulled: Any, like: tuple[tuple[int, ...], Any], node: Node, i: int) -> Any:
     """Bring what a rule answered to the shape and dtype of the argument it is the gradient of."""
     shape, dtype = like
+    primitive = node.primitive
     if not hasattr(pulled, "dtype"):
         pulled = np.asarray(pulled)
         if pulled.dtype.kind == "O":
-            primitive = node.primitive
             raise TypeError(
                 f"{primitive.name}: its rule for {primitive.argument_name(i)} answered {pulled.item()!r}; "
                 "a rule returns an array of its argument's shape"
             )
     if pulled.shape != shape:
-        if not node.primitive.broadcasts or not _stretches(shape, pulled.shape):
-            primitive = node.primitive
+        if not primitive.broadcasts or not _stretches(shape, pulled.shape):
             raise ValueError(
                 f"{primitive.name}: its rule for {primitive.argument_name(i)} answered a gradient of shape "
                 f"{pulled.shape}, but the argument has shape {shape}. A rule returns an array of its argument's shape."
             )
         pulled = unbroadcast(pulled, shape)
-    if pulled.dtype != dtype:
-        if pulled.dtype.kind == "c" and np.dtype(dtype).kind != "c":
-            pulled = pulled.real
-        pulled = pulled.astype(dtype)
-    return pulled
+    return cast(pulled, dtype)
+
+
+def cast(gradient: Any, dtype: Any) -> Any:
+    """`gradient` in the dtype of what it is the gradient of; that of something real is the real part."""
+    if gradient.dtype == dtype:
+        return gradient
+    return (gradient.real if gradient.dtype.kind == "c" and dtype.kind != "c" else gradient).astype(dtype)
 
 
 def _stretches(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -94,12 +94,11 @@ class Primitive:
         cached_rules: Iterable[Rule | None] = (),
         add_to: Callable[..., None] | None = None,
     ) -> None:
-        is_ufunc = isinstance(function, np.ufunc)
         self.function = function
         self.forward = forward or function
         self.__name__ = self.name = name or str(getattr(function, "__name__", repr(function)))
         self.__doc__ = function.__doc__
-        self.broadcasts = is_ufunc if broadcasts is None else broadcasts
+        self.broadcasts = isinstance(function, np.ufunc) if broadcasts is None else broadcasts
         #: A gradient has the shape of the output before it is summed over stretched axes.
         self.elementwise = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         self.variadic = variadic

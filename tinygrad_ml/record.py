@@ -15,7 +15,7 @@ import numpy as np
 from .graph import FullNode, Leaf, Node, Output, fingerprint, is_recording, next_order, not_recording
 from .primitive import DROP, KEEP, Primitive, Shell
 
-_ndarray, _float64, _SEQUENCES = np.ndarray, np.float64, (list, tuple)
+_float64, _SEQUENCES = np.float64, (list, tuple)
 
 
 class Traced:

@@ -15,6 +15,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from .array_methods import ArrayMethods
 from .primitive import Primitive
+from .rules.reduction import as_axes
 
 
 class NotByRows(Exception):
@@ -127,8 +128,7 @@ def _in_rows(index: Any) -> tuple[Any, ...]:
 
 def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """The axes of one row as axes of the stack."""
-    axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return tuple(k + 1 if k >= 0 else k for k in axes)
+    return tuple([k + 1 if k >= 0 else k for k in as_axes(axis, ndim)])
 
 
 def _matmul(a: Any, b: Any) -> Rows:

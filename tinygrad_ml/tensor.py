@@ -10,7 +10,7 @@ import numpy as np
 
 from . import dispatch
 from .array_methods import ArrayMethods
-from .engine import pull
+from .engine import cast, pull
 from .graph import Leaf, enable_grad, is_recording, tracing
 from .primitive import PRIMITIVES, Primitive
 from .record import Traced, apply, binary, make, raw, results_are, unary
@@ -192,8 +192,7 @@ class Tensor(ArrayMethods, Traced):
                 continue
             if grad.dtype.kind == "c":
                 grad = np.conjugate(grad)
-            if grad.dtype != tensor.dtype:
-                grad = grad.astype(tensor.dtype)
+            grad = cast(grad, tensor.dtype)
             if tensor._grad is not None:
                 grad = tensor._grad + grad
             elif not owned and not isinstance(grad, Tensor):

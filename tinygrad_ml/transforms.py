@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from . import tree
-from .engine import paths, pull
+from .engine import cast, paths, pull
 from .graph import Leaf, Node, enable_grad, next_order, traced_call
 from .primitive import Primitive
-from .record import make
+from .record import make, raw
 from .rows import NotByRows, Rows
 from .tensor import Tensor
 
@@ -110,8 +110,7 @@ def _finish(found: Any, data: Any, gradient: Any) -> Any:
     grad, owned = found
     if type(gradient) is Rows and type(grad) is not Rows:  # a rule answered the same for every row, as zeros
         grad = Rows(np.broadcast_to(grad, (len(gradient.rows), *grad.shape)))
-    if grad.dtype != data.dtype:
-        grad = (grad.real if grad.dtype.kind == "c" and data.dtype.kind != "c" else grad).astype(data.dtype)
+    grad = cast(grad, data.dtype)
     return grad if owned or type(grad) is not np.ndarray else grad.copy()
 
 
@@ -293,7 +292,7 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
     outs, rebuild = tree.flatten(call.out)
     changes = []
     for out in outs:
-        cotangent = make(np.zeros_like(_plain(out if not isinstance(out, Tensor) else out._data)), Leaf())
+        cotangent = make(np.zeros_like(raw(out)), Leaf())
         with enable_grad():
             pulled = call.pull(out, cotangent)
             total = sum((np.sum(a * u) for a, u in zip(pulled, directions, strict=True)), 0.0)
@@ -339,7 +338,6 @@ def hvp(f: Function, primals: Any, vectors: Any) -> Any:
     """
     args = _arguments(primals)
     argnums = tuple(range(len(args)))
-    vector_leaves, _ = tree.flatten(_arguments(vectors))
 
     def slope(*traced: Any) -> Any:
         leaves, _ = tree.flatten(traced)
@@ -399,7 +397,7 @@ def _all_rows(call: _Call, out: Any) -> list[Any]:
     shape = np.shape(out)
     if any(getattr(x, "dtype", np.dtype(float)).kind == "c" for x in (out, *call.inputs)):
         raise TypeError("jacobian: only real functions of real arguments; differentiate real and imaginary part each")
-    if getattr(out, "_node", None) is None or not call.targets:
+    if getattr(out, "_node", None) is None or not call.targets or not out.size:
         return [np.zeros(shape + t.shape, t.dtype) for t in call.inputs]
     basis = np.eye(out.size, dtype=out.dtype).reshape(out.size, *shape)
     if not call.ways(out)[1] and out.size > 1:
@@ -410,8 +408,6 @@ def _all_rows(call: _Call, out: Any) -> list[Any]:
         except NotByRows:
             pass
     rows = [call.pull(out, row) for row in basis]
-    if not rows:
-        return [np.zeros(shape + t.shape, t.dtype) for t in call.inputs]
     return [_plain(np.reshape(np.stack([row[i] for row in rows]), shape + t.shape)) for i, t in enumerate(call.inputs)]
 
 

@@ -13,6 +13,11 @@ from .softmax import log_softmax, softmax
 _REDUCTIONS = ("mean", "sum", "none")
 
 
+def _is_label(classes: int, labels: Any) -> Any:
+    """A row for each label: which of the classes it is."""
+    return np.arange(classes) == labels[:, None]
+
+
 def _nll_forward(z: Any, labels: Any, scale: float, total: bool) -> Any:
     """``scale * -log softmax(z)[labels]`` for each row of `z`, or its sum.
 
@@ -20,7 +25,7 @@ def _nll_forward(z: Any, labels: Any, scale: float, total: bool) -> Any:
     sums; those; and where in the flat array the labels' are.
     """
     if not isinstance(z, np.ndarray):  # stays lazy, or where it is
-        losses = -np.sum(log_softmax(z) * (np.arange(z.shape[1]) == labels[:, None]), axis=1)
+        losses = -np.sum(log_softmax(z) * _is_label(z.shape[1], labels), axis=1)
         return scale * (losses.sum() if total else losses), None
     z = np.array(z.T, order="C")  # a copy, which may be written to
     z -= np.maximum.reduce(z.real, axis=0)
@@ -42,8 +47,7 @@ def _nll_cached(g: Any, cache: Any, z: Any, labels: Any, scale: float, total: bo
 
 
 def _nll_rule(g: Any, ans: Any, z: Any, labels: Any, scale: float, total: bool) -> Any:
-    is_label = np.arange(z.shape[1]) == labels[:, None]
-    return (softmax(z) - is_label) * (g * scale if total else (g * scale)[:, None])
+    return (softmax(z) - _is_label(z.shape[1], labels)) * (g * scale if total else (g * scale)[:, None])
 
 
 _nll = define(_nll_forward, _nll_rule, cached_rules=(_nll_cached,), name="cross_entropy")
@@ -125,7 +129,7 @@ def cross_entropy(
             scale = 1 / len(labels) if reduction == "mean" and len(labels) else 1.0
             loss = _nll(logits, labels, scale, reduction != "none")
             return loss if reduction != "none" else loss.reshape(expected)
-        hits = np.arange(classes) == labels[:, None]
+        hits = _is_label(classes, labels)
         losses = _soft_losses(logits, hits.astype(logits.dtype), weight, label_smoothing)
         divisor = np.ones(len(labels)) if weight is None else np.asarray(weight)[np.where(hits.any(1), labels, 0)]
         if kept is not None:
@@ -173,11 +177,15 @@ def _bce_cached(g: Any, e: Any, z: Any, y: Any, scale: float, total: bool) -> An
     return (np.where(z.real < 0, e, 1) / (1 + e) - y) * (g * scale)
 
 
+def _bce_to_targets(g: Any, ans: Any, z: Any, y: Any, scale: float, total: bool) -> Any:
+    return -z * (g * scale)
+
+
 _bce = define(
     _bce_forward,
     lambda g, ans, z, y, scale, total: (sigmoid(z) - y) * (g * scale),
-    lambda g, ans, z, y, scale, total: -z * (g * scale),
-    cached_rules=(_bce_cached, lambda g, e, z, y, scale, total: -z * (g * scale)),
+    _bce_to_targets,
+    cached_rules=(_bce_cached, _bce_to_targets),
     name="binary_cross_entropy_with_logits",
 )
 

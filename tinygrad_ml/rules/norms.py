@@ -9,7 +9,7 @@ import numpy as np
 
 from ..primitive import composite, define
 from .products import conjugate
-from .reduction import restore
+from .reduction import merged_last, restore
 
 
 def _norm_rule(g: Any, ans: Any, x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
@@ -82,11 +82,8 @@ def _matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 @composite(np.linalg.vector_norm)
 def _vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     _check_order(ord)
-    axes = [k % x.ndim for k in (range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,))]
-    others = [k for k in range(x.ndim) if k not in axes]
-    vectors = np.transpose(x, others + axes).reshape(*(x.shape[k] for k in others), -1)
-    norm = _length(vectors, ord, -1, False)
-    return np.reshape(norm, [1 if k in axes else x.shape[k] for k in range(x.ndim)]) if keepdims else norm
+    norm = _length(merged_last(x, axis)[0], ord, -1, False)
+    return restore(norm, x.shape, axis, keepdims=False) if keepdims else norm
 
 
 @composite(np.linalg.cond)

@@ -12,7 +12,8 @@ from ..primitive import composite, define
 Axis = Any
 
 
-def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+def as_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """An axis, several, or None for all, as a tuple."""
     return tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
 
@@ -21,9 +22,24 @@ def restore(g: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     if keepdims or not shape:
         return g
     kept = list(shape)
-    for k in _axes(axis, len(shape)):
+    for k in as_axes(axis, len(shape)):
         kept[k] = 1
     return g.reshape(kept)
+
+
+def merged_last(x: Any, axis: Axis) -> tuple[Any, tuple[int, ...], list[int]]:
+    """`x` with the axes that are reduced last and merged into one; the shape before they are merged, and the order of
+    x's axes in that."""
+    axes = [k % x.ndim for k in as_axes(axis, x.ndim)]
+    order = [k for k in range(x.ndim) if k not in axes] + axes
+    moved = np.transpose(x, order)
+    kept = moved.shape[: x.ndim - len(axes)]
+    return moved.reshape(*kept, count(x.shape, axis)), moved.shape, order
+
+
+def apart_again(flat: Any, shape: tuple[int, ...], order: list[int]) -> Any:
+    """What `merged_last` did, undone."""
+    return np.transpose(flat.reshape(shape), np.argsort(order).tolist())
 
 
 def spread(g: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool, where: Any = True) -> Any:
@@ -35,7 +51,7 @@ def spread(g: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool, where: An
 def count(shape: tuple[int, ...], axis: Axis, where: Any = True, dtype: Any = None) -> Any:
     """How many elements are reduced to one: a number, or with a mask an array of `dtype` that broadcasts."""
     if where is True:
-        return math.prod([shape[k] for k in _axes(axis, len(shape))])
+        return math.prod([shape[k] for k in as_axes(axis, len(shape))])
     return np.sum(np.broadcast_to(where, shape), axis=axis, keepdims=True, dtype=dtype)
 
 
@@ -43,15 +59,11 @@ def _prod_rule(
     g: Any, ans: Any, x: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False
 ) -> Any:
     """The product of all others is that of those before times that of those behind, also where some are 0."""
-    axes = [k % x.ndim for k in _axes(axis, x.ndim)]
-    others = [k for k in range(x.ndim) if k not in axes]
-    moved = np.transpose(x, others + axes)
-    flat = moved.reshape(*moved.shape[: len(others)], count(x.shape, axis))
+    flat, shape, order = merged_last(x, axis)
     ones = np.ones_like(flat[..., :1])
     before = np.cumprod(np.concatenate([ones, flat[..., :-1]], axis=-1), axis=-1)
     behind = np.cumprod(np.concatenate([ones, flat[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
-    rest = np.transpose((before * behind).reshape(moved.shape), np.argsort(others + axes).tolist())
-    return restore(g, x.shape, axis, keepdims) * rest
+    return restore(g, x.shape, axis, keepdims) * apart_again(before * behind, shape, order)
 
 
 def _extremum_rule(g: Any, ans: Any, x: Any, axis: Axis = None, out: Any = None, keepdims: bool = False) -> Any:
@@ -158,7 +170,7 @@ def _average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fa
         return (mean, np.full(mean.shape, a.size / max(mean.size, 1))) if returned else mean
     shape = np.shape(a)
     if np.shape(weights) != shape:
-        axes = [k % len(shape) for k in _axes(axis, len(shape))]
+        axes = [k % len(shape) for k in as_axes(axis, len(shape))]
         if axis is None or np.shape(weights) != tuple([shape[k] for k in axes]):
             raise ValueError(
                 f"average: weights have shape {np.shape(weights)}; give them the shape {shape} of the array, or "
@@ -232,16 +244,13 @@ def _pull_from_sorted(g: Any, x: Any, q: Any, axis: Axis, method: Any) -> Any:
 
     NumPy's own quantile of 0, 1, 2, ... tells between which two it lies and where, for every method.
     """
-    axes = [k % x.ndim for k in _axes(axis, x.ndim)]
-    others = [k for k in range(x.ndim) if k not in axes]
-    moved = np.transpose(x, others + axes)
-    n = math.prod(moved.shape[len(others) :])
-    rank = np.argsort(np.argsort(moved.reshape(*moved.shape[: len(others)], n), axis=-1), axis=-1)
+    flat, shape, order = merged_last(x, axis)
+    n = flat.shape[-1]
+    rank = np.argsort(np.argsort(flat, axis=-1), axis=-1)
     position = np.quantile(np.arange(float(n)), q, method=method)[..., None]
     weights = np.maximum(0, 1 - np.abs(np.arange(n) - position)).astype(g.dtype).reshape(-1, n)
-    sorted_g = np.tensordot(g.reshape(len(weights), *moved.shape[: len(others)]), weights, axes=(0, 0))
-    pulled = np.take_along_axis(sorted_g, rank, axis=-1)
-    return np.transpose(pulled.reshape(moved.shape), np.argsort(others + axes).tolist())
+    sorted_g = np.tensordot(g.reshape(len(weights), *flat.shape[:-1]), weights, axes=(0, 0))
+    return apart_again(np.take_along_axis(sorted_g, rank, axis=-1), shape, order)
 
 
 define(
