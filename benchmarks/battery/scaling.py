@@ -39,6 +39,10 @@ def sech2(x: Array) -> Array:
     return np.cosh(x) ** -2.0
 
 
+def sigmoid_gradient(x: Array) -> Array:
+    return special.expit(x) * special.expit(-x)
+
+
 def scaled_rosenbrock(scale: float) -> tuple[Any, Array, Any]:
     """Rosenbrock's function of ``x / scale``, its point and its gradient."""
     return lambda x: rosenbrock(x / scale), scale * X, lambda x: rosenbrock_gradient(x / scale) / scale
@@ -112,12 +116,12 @@ PROBLEMS = [
     OFFSET("variance around 1e6", variance, 1e6 + X, variance_gradient),
     OFFSET("log-sum-exp around 1e6", logsumexp, 1e6 + X, softmax),
     SATURATED("tanh at 20 .. 40", lambda x: np.sum(np.tanh(x)), TOP, sech2, expected=UNSEEN),
-    SATURATED("sigmoid at -40 .. -20", lambda x: np.sum(1.0 / (1.0 + np.exp(-x))), BOTTOM, special.expit),
+    SATURATED("sigmoid at -40 .. -20", lambda x: np.sum(1.0 / (1.0 + np.exp(-x))), BOTTOM, sigmoid_gradient),
     SATURATED(
         "1 - sigmoid at 20 .. 40",
         lambda x: np.sum(1.0 - 1.0 / (1.0 + np.exp(-x))),
         TOP,
-        lambda x: -special.expit(x) * special.expit(-x),
+        lambda x: -sigmoid_gradient(x),
     ),
     SATURATED(
         "cross entropy at 20 .. 40",
