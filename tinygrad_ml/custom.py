@@ -92,7 +92,7 @@ def defvjp(function: Callable[..., Any], *rules: Rule | None) -> Primitive:
     if known is None:
         return primitive(function, *rules)
     known.set_rules(rules)
-    known.answers_new = False
+    known.answers_new = known.elementwise = False
     return known
 
 

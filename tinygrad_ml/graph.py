@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -44,6 +46,7 @@ class Node:
     cache: tuple[Any, ...] | None = None
     #: Leaves among the inputs, each with its `fingerprint` at the time.
     marks: tuple[tuple[Leaf, Any], ...] | None = None
+    details: Details | None = None
 
     order: int
     primitive: Primitive
@@ -54,7 +57,45 @@ class Node:
 class FullNode(Node):
     """A node that also has keyword arguments, a cache, or leaves among its inputs."""
 
-    __slots__ = ("kwargs", "cache", "marks")
+    __slots__ = ("kwargs", "cache", "marks", "details")
+
+
+class Details:
+    """What `blame` wants to know of an operation.
+
+    Attributes
+    ----------
+    line : tuple of (str, int)
+        Where the user called it: the file and the line.
+    ans, args : array and tuple, or None
+        The result and all arguments, kept by reference while `watching` is on; None at other times.
+    prints : tuple
+        The `fingerprint` of the result and of each argument at the time, None of what is no array.
+    """
+
+    __slots__ = ("line", "ans", "args", "prints")
+
+    def __init__(self, ans: Any = None, args: tuple[Any, ...] | None = None) -> None:
+        self.line = _users_line()
+        self.ans = ans
+        self.args = args
+        arrays = [*(ans if isinstance(ans, tuple) else [ans]), *(args or ())]
+        self.prints = tuple([fingerprint(a) if hasattr(a, "dtype") else None for a in arrays]) if args else ()
+
+
+_LIBRARIES = (os.path.dirname(__file__), os.path.dirname(np.__file__))
+_EXAMPLES = tuple([os.path.join(_LIBRARIES[0], name) for name in ("experiments", "models")])
+
+
+def _users_line() -> tuple[str, int]:
+    """The first frame outside this package and NumPy."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_LIBRARIES) or file.startswith(_EXAMPLES):
+            break
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 class Leaf:
@@ -118,27 +159,33 @@ class _Tracing(threading.local):
 
 
 class _Recording(threading.local):
-    #: A thread's own switch: its number may be that of an earlier thread which ended in a `no_grad` block.
+    #: A thread's own switches: its number may be that of an earlier thread which ended in a `no_grad` block.
     on = True
+    watched = False
 
 
-#: The threads in which nothing is recorded. That it is empty is all that most operations ask.
-not_recording: set[int] = set()
+#: The threads that record nothing, or more than usual. That it is empty is all that most operations ask.
+unusual: set[int] = set()
 tracing = _Tracing()
 _recording = _Recording()
 
 
 def is_recording() -> bool:
     """Whether operations on tensors that require gradients are recorded in this thread."""
-    return not not_recording or _recording.on
+    return not unusual or _recording.on
 
 
-def _set_recording(on: bool) -> None:
-    _recording.on = on
-    if on:
-        not_recording.discard(threading.get_ident())
+def is_watching() -> bool:
+    """Whether operations recorded in this thread keep their `Details`."""
+    return bool(unusual) and _recording.watched
+
+
+def _set_recording(on: bool, watched: bool) -> None:
+    _recording.on, _recording.watched = on, watched
+    if on and not watched:
+        unusual.discard(threading.get_ident())
     else:
-        not_recording.add(threading.get_ident())
+        unusual.add(threading.get_ident())
 
 
 class no_grad:
@@ -159,11 +206,11 @@ class no_grad:
         self._before: list[bool] = []  # one may be entered again while it is entered
 
     def __enter__(self) -> None:
-        self._before.append(is_recording())
-        _set_recording(self._records)
+        self._before.append(_recording.on)
+        _set_recording(self._records, _recording.watched)
 
     def __exit__(self, *_: object) -> None:
-        _set_recording(self._before.pop())
+        _set_recording(self._before.pop(), _recording.watched)
 
     def __call__(self, function: F) -> F:
         @functools.wraps(function)
@@ -178,6 +225,20 @@ class enable_grad(no_grad):
     """Switch recording on, also inside a `no_grad` block."""
 
     _records = True
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[None]:
+    """Record more than a gradient needs: all arguments, their state and the user's line, for `gradcheck.blame`.
+
+    Several times slower, and no memory is freed before the graph is.
+    """
+    before = _recording.watched
+    _set_recording(_recording.on, True)
+    try:
+        yield
+    finally:
+        _set_recording(_recording.on, before)
 
 
 @contextlib.contextmanager

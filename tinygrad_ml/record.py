@@ -12,7 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from .graph import FullNode, Leaf, Node, Output, fingerprint, is_recording, next_order, not_recording
+from .graph import (
+    Details,
+    FullNode,
+    Leaf,
+    Node,
+    Output,
+    fingerprint,
+    is_recording,
+    is_watching,
+    next_order,
+    unusual,
+)
 from .primitive import DROP, KEEP, Primitive, Shell
 
 _float64, _SEQUENCES = np.float64, (list, tuple)
@@ -54,13 +65,16 @@ def unary(primitive: Primitive, x: Any) -> Any:
     out = _new(_kind)
     out._data = ans
     out._grad = None
-    if p is None or not_recording and not is_recording():
-        out._node = None
-        return out
+    if p is None or unusual:
+        if p is None or not is_recording():
+            out._node = None
+            return out
+        if is_watching():
+            return apply(primitive, (x,))
     node: Node
     if type(p) is Leaf:
         node = _new_full_node(FullNode)
-        node.kwargs = node.cache = None
+        node.kwargs = node.cache = node.details = None
         node.marks = _marks((p, a))
     else:
         node = _new_node(Node)
@@ -90,13 +104,16 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
     out = _new(_kind)
     out._data = ans
     out._grad = None
-    if (p is None and q is None) or not_recording and not is_recording():
-        out._node = None
-        return out
+    if (p is None and q is None) or unusual:
+        if (p is None and q is None) or not is_recording():
+            out._node = None
+            return out
+        if is_watching():
+            return apply(primitive, (x, y))
     node: Node
     if type(p) is Leaf or type(q) is Leaf:
         node = _new_full_node(FullNode)
-        node.kwargs = node.cache = None
+        node.kwargs = node.cache = node.details = None
         node.marks = _marks((p, a), (q, b))
     else:
         node = _new_node(Node)
@@ -159,7 +176,7 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
             raise TypeError(f"{primitive.name}: must return an array or a number, returned {ans.item()!r}")
         ans = ans[()]
     needs = tuple([parent is not None for parent in parents])
-    if True not in needs or not_recording and not is_recording():
+    if True not in needs or unusual and not is_recording():
         if primitive.outputs:
             return _results(ans, [make(part, None) for part in ans])
         return make(ans, None)
@@ -174,6 +191,9 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     node.kwargs = kwargs or None
     node.cache = cache
     node.marks = _marks(*zip(parents, raw, strict=True))
+    watched = unusual and is_watching()
+    # The line of what the user declared is worth its time always: a wrong rule is most likely one of theirs.
+    node.details = Details(ans, tuple(raw)) if watched else None if primitive.answers_new else Details()
     node.edges = tuple(
         [(p, _rule(primitive, i), i, (raw[i].shape, raw[i].dtype)) for i, p in enumerate(parents) if p is not None]
     )
@@ -228,7 +248,10 @@ def _rule(primitive: Primitive, i: int) -> Any:
 
 
 def _keep(array: Any, use: int) -> Any:
-    return array if use == KEEP else None if use == DROP else Shell(array)
+    """What a node keeps of an argument; numbers, axes and shapes cost nothing, and let `blame` repeat the forward."""
+    if use == KEEP or not hasattr(array, "dtype"):
+        return array
+    return None if use == DROP else Shell(array)
 
 
 def _results(ans: Any, parts: list[Any]) -> Any:
