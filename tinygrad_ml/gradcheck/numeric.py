@@ -36,6 +36,11 @@ _PARABOLA = np.linalg.pinv(_POWERS)
 _SLOPE_ERROR = float(np.sqrt(np.sum(np.square(_PARABOLA[1]))))
 #: What is lower in a staircase, in relation to the function, is taken for rounding in a lower precision.
 _ROUNDING, _ROUNDING_OF_ONE = 2.0**-17, 2.0**-40
+#: A slope that has become this much smaller with the steps may be on its way to 0.
+_FADING = 1e-7
+#: With more noise than this, in relation to the change of the function and to the function, nothing is known of its
+#: slope.
+_NOISY, _LOUD = 1e-2, 1e-6
 #: How many finer steps must have failed to improve on an answer.
 _AGE = 3
 
@@ -191,7 +196,7 @@ class _Scheme:
             old.spread = max(old.spread, abs(new.value - old.value) - new.noise)
         # A finer difference that is further away than the one an entry started from proves the entry wrong: the
         # coarse steps had jumped over waves or kinks.
-        self._live = [e for e in self._live if abs(difference - e.value) <= e.reach + 2 * noise] + row[1:]
+        self._live = [e for e in self._live if abs(difference - e.value) <= e.reach + 4 * noise] + row[1:]
         self._row = row
         self.best = min(self._live, key=lambda e: e.bound, default=None)
 
@@ -204,11 +209,9 @@ class _Scheme:
         return 0.0 if falls_off else abs(c - b)
 
     @property
-    def memory(self) -> float:
-        """What irregular changes of the differences leave if they go on as they have come."""
-        if not any(self._doubts[-6:]):
-            return 0.0
-        return max([doubt / _RATIO**age for age, doubt in enumerate(reversed(self._doubts))])
+    def is_irregular(self) -> bool:
+        """Whether the differences still change as those of a smooth function do not."""
+        return any(self._doubts[-6:])
 
     def has_settled(self, enough: float) -> bool:
         """Whether the best entry is much closer to the truth than the differences have been, or as close as need be."""
@@ -261,22 +264,24 @@ def _climb(line: Line, unit: float) -> Slope:
         ladder = _Ladder(noise, samples)
     if near.is_still and ladder.is_flat:
         # Still at the finest points: it may be a staircase, for one because it calculates in single precision inside.
-        rises = [abs(sample.slope) * 2 * sample.step for sample in samples]
-        lowest = max([rise for rise in reversed(rises) if rise > 0][:3], default=0.0)
-        is_rounding = lowest <= _ROUNDING * max(line.size, *rises) or DOUBLE / 8 <= lowest <= _ROUNDING_OF_ONE
-        if is_rounding and 2 * lowest > noise:
-            stair, noise = lowest, 2 * lowest
+        height, highest = _height(samples)
+        is_rounding = height <= _ROUNDING * max(line.size, highest) or DOUBLE / 8 <= height <= _ROUNDING_OF_ONE
+        if is_rounding and 2 * height > noise:
+            stair, noise = height, 2 * height
             ladder = _Ladder(noise, samples)
     best, bend, finding = ladder.slopes.best, 0.0, ""
     value, bound, used = math.nan, math.inf, samples[-1]
     if best is not None:
         value, bound, used = best.value, best.bound, samples[best.rung]
-        rest = 4 * ladder.slopes.memory
-        if 0 < abs(value) <= rest:  # no more than what is left of t^2 sin(1/t) at this step
-            bound = max(bound, rest)
+        rest = _FADING * ladder.slopes.largest
+        if 0 < abs(value) <= rest and ladder.slopes.is_irregular:
+            bound = max(bound, rest)  # it may go on to fade away, as in t^2 sin(1/t)
+    change = max([sample.change for sample in samples])
     power = near.power_law(samples)
     if power is not None:
         value, bound, finding = math.nan, math.inf, "jump" if power < _JUMP else "cusp"
+    elif _LOUD * line.size < noise > _NOISY * change:
+        finding = "unsettled"
     elif ladder.is_settled:
         bend = ladder.bend
         finding = "kink" if bend else ""
@@ -294,7 +299,7 @@ def _climb(line: Line, unit: float) -> Slope:
         bound=bound,
         step=used.step,
         bend=bend,
-        change=max([sample.change for sample in samples]),
+        change=change,
         rungs=tuple([Rung(sample.step, sample.slope, noise / sample.step) for sample in samples]),
         findings=(finding,) if finding else (),
         stair=stair,
@@ -306,6 +311,14 @@ def _scatter(samples: Sequence[_Sample]) -> float:
     changes = [abs(b.slope - a.slope) for a, b in zip(samples, samples[1:], strict=False)]
     grown = [k for k in range(max(1, len(changes) - 3), len(changes)) if changes[k] > changes[k - 1]]
     return 2 * float(np.median([changes[k] * samples[k + 1].step for k in grown])) if len(grown) > 1 else 0.0
+
+
+def _height(samples: Sequence[_Sample]) -> tuple[float, float]:
+    """The height of the stairs of a function that is flat under the finest steps, and of its largest rise."""
+    highest = max([abs(sample.slope) * 2 * sample.step for sample in samples])
+    fine = samples[6:]
+    heights = [abs(b.slope - a.slope) * b.step for a, b in zip(fine, fine[1:], strict=False)]
+    return max(heights, default=0.0) or (highest if highest <= _ROUNDING_OF_ONE else 0.0), highest
 
 
 class _Sample:
