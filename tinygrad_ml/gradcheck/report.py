@@ -113,6 +113,9 @@ class Row:
     worst: Worst | None = None
     trace: Trace | None = None
 
+    def __post_init__(self) -> None:
+        self.verdict = Verdict(self.verdict)
+
     @property
     def ok(self) -> bool:
         """Whether the gradient may be used: PASS, or one of the subgradients at a KINK."""
