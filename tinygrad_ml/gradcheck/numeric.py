@@ -197,10 +197,15 @@ def slope(f: Callable[[float], Any], weights: Any = 1.0) -> Slope:
         return Slope(evaluations=line.evaluations, findings=("nonfinite",))
     precision = float(np.finfo(line.origin.dtype).eps) / 2 if line.origin.dtype.kind == "f" else DOUBLE
     found = _climb(line, max(precision, DOUBLE))
-    if found.is_flat and precision < SINGLE:
+    is_staircase = found.is_flat and not 0 < found.bound < 1e-6 * abs(found.value)
+    if is_staircase and precision < SINGLE:
         # Flat under the finest steps, but not under coarse ones: it may calculate in single precision inside.
         again = _climb(line, SINGLE)
-        is_rounding = bool(again.rungs) and again.rungs[0].noise * again.rungs[0].step <= 256 * SINGLE * line.size
+        is_rounding = (
+            bool(again.rungs)
+            and not again.is_flat
+            and again.rungs[0].noise * again.rungs[0].step <= 32 * SINGLE * line.size
+        )
         found = again if is_rounding else found
     return replace(found, evaluations=line.evaluations)
 
@@ -250,7 +255,7 @@ def _climb(line: Line, unit: float) -> Slope:
         change=change,
         rungs=tuple([Rung(sample.step, sample.slope, near.noise / sample.step) for sample in samples]),
         findings=(finding,) if finding else (),
-        is_flat=near.is_flat and change > 0 and not abs(value) <= bound + near.slope_error,
+        is_flat=near.is_flat and any([abs(s.slope) * s.step > 8 * near.noise for s in samples]),
     )
 
 
@@ -404,7 +409,11 @@ def derivative(f: Callable[[Any], Any], x: Any, direction: Any = None) -> Deriva
     >>> derivative(abs, 0.0).findings
     ('kink',)
     """
-    arrays, rebuild = as_arrays("derivative", x, "x")
+    leaves, rebuild = flatten(x)
+    if not leaves:
+        raise TypeError("derivative: x holds no array")
+    arrays = [as_array("derivative", leaf, label) for leaf, label in zip(leaves, paths(x, "x"), strict=True)]
+    arrays = [a.astype(np.result_type(a.dtype, np.float64)) for a in arrays]
     if direction is None:
         us = [np.ones_like(a) for a in arrays]
     else:
@@ -415,28 +424,20 @@ def derivative(f: Callable[[Any], Any], x: Any, direction: Any = None) -> Deriva
                 "they must be alike"
             )
     steps = list(zip(arrays, map(np.asarray, us), strict=True))
+    # An array of no dimensions plus a number is one of NumPy's numbers, as a function of a number expects it.
     found = slope(lambda t: as_number("derivative", f(rebuild([a + t * u for a, u in steps]))))
     return Derivative(found.value, found.bound, found.evaluations, found.findings)
 
 
-def as_arrays(name: str, tree: Any, root: str) -> tuple[list[np.ndarray], Callable[[list[Any]], Any]]:
-    """The leaves of `tree` as arrays of at least double precision, and what puts others into the same structure.
-
-    Numbers come back as NumPy's numbers, as a function of a number expects them.
-    """
-    leaves, rebuild = flatten(tree)
-    if not leaves:
-        raise TypeError(f"{name}: {root} holds no array")
-    arrays = []
-    for leaf, label in zip(leaves, paths(tree, root), strict=True):
-        array = np.asarray(leaf.numpy() if hasattr(leaf, "numpy") else leaf)
-        if array.dtype.kind not in "fc":
-            raise TypeError(
-                f"{name}: {label} is of dtype {array.dtype}, and only floating-point numbers have derivatives; write "
-                "1.0 instead of 1, convert it with astype(float), or leave labels and indices out of the arguments"
-            )
-        arrays.append(array.astype(np.result_type(array.dtype, np.float64)))
-    return arrays, lambda others: rebuild([other[()] if np.ndim(other) == 0 else other for other in others])
+def as_array(name: str, leaf: Any, label: str) -> np.ndarray:
+    """An array or number that the user calls `label`, found to have derivatives."""
+    array = np.asarray(leaf.numpy() if hasattr(leaf, "requires_grad") else leaf)
+    if array.dtype.kind not in "fc":
+        raise TypeError(
+            f"{name}: {label} is of dtype {array.dtype}, and only floating-point numbers have derivatives; write "
+            "1.0 instead of 1, convert it with astype(float), or leave labels and indices out of the arguments"
+        )
+    return array
 
 
 def as_number(name: str, out: Any) -> Any:

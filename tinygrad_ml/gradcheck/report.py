@@ -11,6 +11,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from . import rendering
+from .numeric import Slope
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,25 +37,6 @@ _MOST_SERIOUS_FIRST = (
     Verdict.KINK,
     Verdict.INCONCLUSIVE,
 )
-
-
-@dataclass(frozen=True)
-class Rung:
-    """A central difference ``(phi(step) - phi(-step)) / (2 step)`` and the rounding error in it."""
-
-    step: float
-    slope: float
-    noise: float
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What finite differences saw: the ladder of steps, the chosen one, the extrapolated value and its bound."""
-
-    rungs: tuple[Rung, ...]
-    step: float
-    value: float
-    bound: float
 
 
 @dataclass(frozen=True)
@@ -94,8 +76,8 @@ class Row:
     scale : float, optional
         What `digits` is relative to; by default the larger of the two numbers compared.
     worst : Worst, optional
-    trace : Trace, optional
-        What `Report.plot` shows.
+    trace : Slope, optional
+        What finite differences saw in the reported direction; `Report.plot` shows it.
     """
 
     name: str
@@ -111,7 +93,7 @@ class Row:
     bound: float = math.nan
     scale: float = math.nan
     worst: Worst | None = None
-    trace: Trace | None = None
+    trace: Slope | None = None
 
     def __post_init__(self) -> None:
         self.verdict = Verdict(self.verdict)
@@ -167,6 +149,8 @@ class Report:
     culprits : sequence, optional
         The operations whose rule is wrong, as `blame` found them.
     notes : list of str, optional
+    evaluations : int, optional
+        How often the function was called; by default the sum over the rows.
 
     Attributes
     ----------
@@ -174,9 +158,6 @@ class Report:
         The most serious of the rows; INCONCLUSIVE where there is none.
     ok : bool
         Whether every gradient may be used, and there is at least one.
-    evaluations : int
-        How often the function was called.
-
     Examples
     --------
     >>> row = Row("w", (4, 3), "float64", Verdict.PASS, resolution=3e-12, evaluations=69)
@@ -197,6 +178,11 @@ class Report:
     seed: int
     culprits: Sequence[Any] = ()
     notes: list[str] = field(default_factory=list)
+    evaluations: int = -1
+
+    def __post_init__(self) -> None:
+        if self.evaluations < 0:
+            self.evaluations = sum(row.evaluations for row in self.rows)
 
     @property
     def verdict(self) -> Verdict:
@@ -205,10 +191,6 @@ class Report:
     @property
     def ok(self) -> bool:
         return bool(self.rows) and all(row.ok for row in self.rows)
-
-    @property
-    def evaluations(self) -> int:
-        return sum(row.evaluations for row in self.rows)
 
     def __str__(self) -> str:
         return rendering.text(self)
