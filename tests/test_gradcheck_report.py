@@ -16,7 +16,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from tinygrad_ml.gradcheck.report import Report, Row, Rung, Trace, Verdict, Worst
+from tinygrad_ml.gradcheck.numeric import Rung, Slope
+from tinygrad_ml.gradcheck.report import Report, Row, Verdict, Worst
 
 ROOT = Path(__file__).parents[1]
 WITNESSES = ("analytic", "engine", "complex step", "finite differences")
@@ -50,11 +51,11 @@ def report(*rows: Row, **more: Any) -> Report:
     return Report("gradient of loss", list(rows), seed=1234, **more)
 
 
-def sine_ladder() -> Trace:
+def sine_ladder() -> Slope:
     """Central differences of the sine at 1, whose error is step**2 / 6 * cos(1) to first order."""
     steps = [2.0**-3 * 4.0**-k for k in range(8)]
     rungs = [Rung(h, (math.sin(1 + h) - math.sin(1 - h)) / (2 * h), 2.0**-53 / h) for h in steps]
-    return Trace(tuple(rungs), step=steps[3], value=math.cos(1), bound=1e-13)
+    return Slope(value=math.cos(1), bound=1e-13, step=steps[3], rungs=tuple(rungs))
 
 
 class TestVerdict:
@@ -208,6 +209,9 @@ class TestText:
     def test_no_more_is_claimed_than_was_reached(self, resolution, printed):
         assert f"verified to {printed}\n" in str(report(row(resolution=np.float64(resolution))))
 
+    def test_evaluations_of_several_rows_together(self):
+        assert str(report(row(evaluations=20), row("b", evaluations=20), evaluations=25)).endswith(", 25 evaluations")
+
     def test_repr_is_one_line(self):
         assert repr(report(row(resolution=2e-10))) == "<Report gradient of loss: PASS, verified to 2e-10; seed 1234>"
 
@@ -349,10 +353,17 @@ class TestPlot:
         assert {text.get_text() for text in axes.get_legend().get_texts()} == set(lines)
 
     def test_what_is_exactly_right_stands_at_the_last_bit(self):
-        exact = Trace((Rung(0.1, 2.0, 0.0), Rung(0.01, 2.0, 0.0)), 0.1, 2.0, 0.0)
+        exact = Slope(2.0, 0.0, 0.1, rungs=(Rung(0.1, 2.0, 0.0), Rung(0.01, 2.0, 0.0)))
         axes = report(row(trace=exact, witnesses={"engine": 2.0, "complex step": math.nan})).plot()
         heights = [line.get_ydata() for line in axes.get_lines() if len(set(line.get_xdata())) > 1]
         assert len(heights) == 4 and all(set(height) == {np.spacing(2.0)} for height in heights)
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf])
+    def test_where_nothing_was_extrapolated_shows_the_differences(self, value):
+        jump = Slope(value=value, rungs=(Rung(0.1, 10.0, 1e-15), Rung(0.01, 100.0, 1e-14), Rung(0.001, -1e3, 1e-13)))
+        errors, noise = report(row(verdict="JUMP", trace=jump, witnesses={"engine": 0.0})).plot().get_lines()
+        assert errors.get_label() == "|central difference|" and list(errors.get_ydata()) == [10.0, 100.0, 1000.0]
+        assert list(noise.get_ydata()) == [1e-15, 1e-14, 1e-13]
 
     def test_draws_where_it_is_told(self):
         from matplotlib.figure import Figure

@@ -158,6 +158,7 @@ class Report:
         The most serious of the rows; INCONCLUSIVE where there is none.
     ok : bool
         Whether every gradient may be used, and there is at least one.
+
     Examples
     --------
     >>> row = Row("w", (4, 3), "float64", Verdict.PASS, resolution=3e-12, evaluations=69)
