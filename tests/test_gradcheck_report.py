@@ -58,6 +58,12 @@ def sine_ladder() -> Slope:
     return Slope(value=math.cos(1), bound=1e-13, step=steps[3], rungs=tuple(rungs))
 
 
+def traced(name: str, verdict: str = "PASS", **more: Any) -> Row:
+    """A row that tells how finite differences alone came to it."""
+    ladder = sine_ladder()
+    return row(name, verdict, trace=ladder, witnesses={"finite differences": ladder.value}, **more)
+
+
 class TestVerdict:
     def test_compares_equal_to_its_name(self):
         assert all(verdict == verdict.name and str(verdict) == verdict.name for verdict in Verdict)
@@ -155,6 +161,10 @@ class TestText:
         assert [line.split()[2] for line in lines[3:5]] == ["1", "2"]
         assert "  x (order 2): gradient 1, expected 2" in lines
 
+    def test_only_rows_of_the_verdict_are_counted(self):
+        rows = [row("a", "FAIL"), row("b", "KINK"), row("c"), row("d", "FAIL"), row("d", "FAIL", order=2)]
+        assert str(report(*rows)).startswith("gradient of loss: FAIL in 2 of 4 parameters\n")
+
     def test_a_subgradient_is_said_to_be_one(self):
         kink = row(verdict="KINK", inside=True, resolution=1e-9, reason="slopes -1 and 1")
         assert str(report(kink, row())).startswith("gradient of loss: KINK (a subgradient), verified to 1e-9\n")
@@ -185,6 +195,10 @@ class TestText:
         assert w.split()[-6:] == ["3.0", "16.0", "5.0", "3.0", "3.0", "5.0"]
         assert b.split()[-6:] == ["-"] * 6
         assert len({len(line) for line in (caption, above, below, w, b)}) == 1
+
+    def test_digits_stand_from_three_witnesses_on(self):
+        lines = str(report(row(witnesses=dict.fromkeys(WITNESSES[:3], 1.0)), row("b"))).splitlines()
+        assert lines[5].split()[-3:] == ["16.0"] * 3 and lines[6].split()[-3:] == ["-"] * 3
 
     @pytest.mark.parametrize("count", [0, 1, 2])
     def test_up_to_two_witnesses_need_no_digits(self, count):
@@ -352,16 +366,33 @@ class TestPlot:
         assert axes.get_xlabel() == "step" and axes.get_title() == "w: PASS"
         assert {text.get_text() for text in axes.get_legend().get_texts()} == set(lines)
 
-    def test_what_is_exactly_right_stands_at_the_last_bit(self):
-        exact = Slope(2.0, 0.0, 0.1, rungs=(Rung(0.1, 2.0, 0.0), Rung(0.01, 2.0, 0.0)))
-        axes = report(row(trace=exact, witnesses={"engine": 2.0, "complex step": math.nan})).plot()
+    @pytest.mark.parametrize("noise, height", [(0.0, 2.0**-52), (1e-15, 1e-15)])
+    def test_what_is_exactly_right_stands_with_the_lowest(self, noise, height):
+        exact = Slope(2.0, 0.0, 0.1, rungs=(Rung(0.1, 2.0, noise), Rung(0.01, 2.0, noise)))
+        witnesses = {"engine": 2.0, "complex step": math.nan, "finite differences": 2.0}
+        axes = report(row(trace=exact, witnesses=witnesses)).plot()
         heights = [line.get_ydata() for line in axes.get_lines() if len(set(line.get_xdata())) > 1]
-        assert len(heights) == 4 and all(set(height) == {np.spacing(2.0)} for height in heights)
+        assert len(heights) == 4 and all(set(found) == {height} for found in heights)
+
+    @pytest.mark.parametrize("differences", [{}, {"finite differences": 0.5}])
+    def test_witnesses_of_another_direction_are_left_out(self, differences):
+        axes = report(row("b", witnesses={"engine": 0.5, **differences}, trace=sine_ladder())).plot()
+        assert axes.get_title() == "b, moved with the others: PASS"
+        assert not any("engine" in line.get_label() for line in axes.get_lines())
+
+    def test_the_legend_covers_no_point(self):
+        axes = report(row("w", witnesses=dict.fromkeys(WITNESSES, math.cos(1)), trace=sine_ladder())).plot()
+        axes.figure.canvas.draw()
+        box = axes.get_legend().get_window_extent()
+        points = axes.transData.transform(axes.get_lines()[0].get_xydata())
+        assert not any(box.contains(x, y) for x, y in points)
 
     @pytest.mark.parametrize("value", [math.nan, math.inf])
     def test_where_nothing_was_extrapolated_shows_the_differences(self, value):
         jump = Slope(value=value, rungs=(Rung(0.1, 10.0, 1e-15), Rung(0.01, 100.0, 1e-14), Rung(0.001, -1e3, 1e-13)))
-        errors, noise = report(row(verdict="JUMP", trace=jump, witnesses={"engine": 0.0})).plot().get_lines()
+        axes = report(row(verdict="JUMP", trace=jump, witnesses={"engine": 0.0})).plot()
+        errors, noise = axes.get_lines()
+        assert (axes.get_title(), axes.get_ylabel()) == ("w: JUMP", "directional derivative")
         assert errors.get_label() == "|central difference|" and list(errors.get_ydata()) == [10.0, 100.0, 1000.0]
         assert list(noise.get_ydata()) == [1e-15, 1e-14, 1e-13]
 
@@ -376,21 +407,23 @@ class TestPlot:
         [(None, "b: FAIL"), ("a", "a: PASS"), (0, "a: PASS"), (-2, "b: FAIL"), ("b", "b: FAIL"), (3, "a: JUMP")],
     )
     def test_chooses_a_row(self, wanted, title):
-        ladder = sine_ladder()
-        rows = [
-            row("a", trace=ladder),
-            row("c", "FAIL"),
-            row("b", "FAIL", trace=ladder),
-            row("a", "JUMP", trace=ladder),
-        ]
+        rows = [traced("a"), row("c", "FAIL"), traced("b", "FAIL"), traced("a", "JUMP")]
         if wanted == "a":
             del rows[3]
         assert report(*rows).plot(wanted).get_title() == title
 
     @pytest.mark.parametrize("verdicts", list(product(["PASS", "CUSP"], repeat=2)))
     def test_of_two_rows_with_one_name_shows_the_more_serious(self, verdicts):
-        given = report(*[row("x", v, trace=sine_ladder(), order=i + 1) for i, v in enumerate(verdicts)])
+        given = report(*[traced("x", v, order=i + 1) for i, v in enumerate(verdicts)])
         assert given.plot("x").get_title() == f"x: {given.verdict}"
+
+    def test_of_several_right_gradients_the_least_resolved_is_shown(self):
+        rows = [traced(name, resolution=reached) for name, reached in zip("abc", (1e-9, 1e-6, 1e-12), strict=True)]
+        assert report(*rows).plot().get_title() == "b: PASS"
+
+    def test_a_ladder_without_rungs_is_nothing_to_show(self):
+        with pytest.raises(ValueError, match=r"row 'w' has no trace"):
+            report(row(trace=Slope())).plot("w")
 
     @pytest.mark.parametrize(
         "rows, wanted, message",
