@@ -45,6 +45,9 @@ def picky(x):
         raise ValueError("I take a matrix of 2 x 3")
     return np.sum(x**2)
 
+def domain(x):
+    return np.sum(np.log(x))
+
 def vectors(x):
     return np.sin(x)
 
@@ -110,6 +113,7 @@ def project(tmp_path, monkeypatch):
         "package/losses.py": FUNCTIONS,
         "broken.py": "\n1 / 0\n",
         "exits.py": "raise SystemExit('bye')\n",
+        "gone.py": "raise ModuleNotFoundError('install it')\n",
         "needy.py": "import a_module_that_is_not_there\n",
     }
     for name, text in files.items():
@@ -199,6 +203,11 @@ class TestVerdicts:
         status, out, _ = run("models:Logistic")
         assert status == 1 and "FAIL" in out.splitlines()[0]
         assert re.search(r"^FAIL +intercept", out, re.M) and re.search(r"^PASS +weights", out, re.M)
+
+    def test_a_point_outside_the_domain_is_said_to_be_one(self, run):
+        status, out, err = run("functions:domain", "--shape", "20", "--seed", "1")
+        assert (status, err) == (1, "")
+        assert "NONFINITE" in out.splitlines()[0] and "if these are outside its domain, give others with --data" in out
 
     def test_the_seed_repeats_all_of_it(self, run):
         _, first, _ = run("functions:sum_of_cubes")
@@ -349,11 +358,13 @@ MISTAKES = {
     "a file": ("functions.py:right", ("write package.module:name", "functions:right")),
     "a path": ("package/losses.py:right", ("package.losses:right",)),
     "unknown module": ("funtions:right", ("no module 'funtions'", "did you mean 'functions'?")),
-    "unknown module, nothing near": ("zzzzzzz:right", ("no module 'zzzzzzz'", "it has", "'functions'")),
+    "unknown module, nothing near": ("zzzzzzz:right", ("no module 'zzzzzzz'", "this folder has", "'functions'")),
     "unknown submodule": ("package.loses:right", ("no module 'package.loses'", "did you mean 'losses'?")),
     "a submodule of a module": ("functions.sub:right", ("'functions.sub'", "functions is not a package")),
     "module that fails": ("broken:f", ("importing broken", "ZeroDivisionError: division by zero", "broken.py:2")),
     "module that exits": ("exits:f", ("importing exits", "SystemExit: bye")),
+    "missing module without a name": ("gone:f", ("importing gone raises ModuleNotFoundError: install it", "gone.py:1")),
+    "unknown submodule, nothing near": ("package.zzz:f", ("no module 'package.zzz'", "package has 'losses'")),
     "missing dependency": ("needy:f", ("cannot import needy", "'a_module_that_is_not_there'", "not installed")),
     "unknown name": ("functions:rihgt", ("functions has no 'rihgt'", "did you mean 'right'")),
     "unknown name, nothing near": ("models:zzz", ("models has no 'zzz'", "it has", "'Logistic'")),

@@ -100,7 +100,8 @@ def _check_function(f: Any, options: argparse.Namespace) -> Report:
     x = tuple(arguments.values())
     shapes = ", ".join(f"{name} {np.shape(value)}" for name, value in arguments.items())
     try:
-        f(*(np.copy(value)[()] for value in x))
+        with np.errstate(all="ignore"):
+            f(*(np.copy(value)[()] for value in x))
     except Exception as error:
         advice = (
             "the file must hold what it takes"
@@ -114,6 +115,8 @@ def _check_function(f: Any, options: argparse.Namespace) -> Report:
         )
     if not options.data:
         report.notes.append(f"drawn standard normal: {shapes}; --seed {seed} draws the same again")
+        if report.verdict == "NONFINITE":
+            report.notes.append("if these are outside its domain, give others with --data")
     return report
 
 
@@ -158,7 +161,8 @@ def _seed(options: argparse.Namespace) -> tuple[int, np.random.Generator]:
 @contextlib.contextmanager
 def _clear_errors(what: str) -> Iterator[None]:
     try:
-        yield
+        with np.errstate(all="ignore"):  # the verdict tells of what is not finite
+            yield
     except Exception as error:
         raise UsageError(f"cannot check {what}: {targets.told(error)}") from None
 
