@@ -404,7 +404,14 @@ class TestPlot:
 
     @pytest.mark.parametrize(
         "wanted, title",
-        [(None, "b: FAIL"), ("a", "a: PASS"), (0, "a: PASS"), (-2, "b: FAIL"), ("b", "b: FAIL"), (3, "a: JUMP")],
+        [
+            (None, "b: FAIL"),
+            ("a", "a: PASS"),
+            (np.int64(0), "a: PASS"),
+            (-2, "b: FAIL"),
+            ("b", "b: FAIL"),
+            (3, "a: JUMP"),
+        ],
     )
     def test_chooses_a_row(self, wanted, title):
         rows = [traced("a"), row("c", "FAIL"), traced("b", "FAIL"), traced("a", "JUMP")]
