@@ -410,6 +410,7 @@ MISTAKES = {
     "pickled data": ("functions:right --data pickle.npy", ("cannot read arrays from pickle.npy",)),
     "wrong data": ("functions:picky --data x.npz", ("functions:picky raises ValueError", "the file must hold")),
     "shape and data": ("functions:right --shape 3 --data y.npy", ("--shape draws", "--data reads", "one of the two")),
+    "shape and data of a model": ("models:Logistic --shape 3 --data x.npz", ("one of the two",)),
     "no folder": ("functions:right --json no/a.json", ("cannot write no/a.json", "no folder no")),
     "a folder": ("functions:sum_of_cubes --json package", ("cannot write package", "directory")),
     "no such picture": ("functions:sum_of_cubes --plot a.xyz", ("cannot write a.xyz", "'xyz'", "png")),
