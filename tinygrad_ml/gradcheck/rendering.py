@@ -169,7 +169,8 @@ def _digits(row: Row, a: str, b: str) -> str:
 
 def _one_digit(number: float) -> str:
     """One digit, rounded up so that no more is claimed than was reached: 3e-12 for 2.4e-12."""
-    return f"{Context(prec=1, rounding=ROUND_UP).create_decimal(repr(float(number))):.0e}"
+    rounded = Context(prec=1, rounding=ROUND_UP).create_decimal(repr(float(number)))
+    return f"{rounded:.0e}" if rounded else "0"
 
 
 def _told_apart(a: float, b: float) -> tuple[str, str]:
