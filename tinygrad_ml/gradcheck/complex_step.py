@@ -1,8 +1,8 @@
 """Derivatives by the complex step: the witness that reads no backward rule and has no step to choose.
 
-For an analytic f, ``Im f(x + i h u) / h`` is the derivative of f in the direction u, up to a term in ``h^2``. Nothing is
-subtracted, so that h may be as small as ``2^-200`` and the answer is right to rounding. The price is that f must go
-on to be analytic at complex arguments: `lifts` says what is computed instead of the functions that are not.
+For an analytic f, ``Im f(x + i h u) / h`` is the derivative of f in the direction u, up to a term in ``h^2``. Nothing
+is subtracted, so that h may be as small as ``2^-200`` and the answer is right to rounding. The price is that f must
+be analytic: `lifts` says what is computed instead of the functions that are not.
 
 W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real functions" (1998).
 """
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..graph import Leaf, Node, Output, enable_grad, watching
+from ..graph import Leaf, Output, enable_grad, watching
 from ..primitive import Primitive
 from ..tensor import Tensor
 from .lifts import LIFTS, Lift, Unavailable
@@ -218,7 +218,7 @@ def _slope(primitive: Primitive, z: Any, ans: Any, size: float) -> Any:
 
 
 def _same(actual: Any, expected: Any, size: float) -> bool:
-    """Whether two arrays are the same up to rounding in numbers of `size`, and neither finite where the other is not."""
+    """Whether two arrays are the same up to rounding in numbers of `size`, and finite in the same places."""
     finite = np.isfinite(expected)
     if not np.array_equal(finite, np.isfinite(actual)):
         return False

@@ -159,7 +159,7 @@ _iv = _on_circle(sp.iv, _but_at_zero_for_fractions)
 
 
 def _ive(order: Any, z: Any) -> Any:
-    """Scaled by ``exp(-x)`` or, to the left of 0, by ``exp(x)``; SciPy scales by the real part, which is not analytic."""
+    """Scaled by ``exp(-x)``, or by ``exp(x)`` to the left of 0; SciPy scales by the real part: that is not analytic."""
     x = np.real(z)
 
     def scaled(order: Any, w: Any) -> Any:
@@ -193,9 +193,7 @@ SPECIAL_LIFTS: dict[Any, Lift] = {
     sp.betaln: _betaln,
     sp.beta: _with_logarithm(sp.beta, _betaln),
     sp.poch: _with_logarithm(sp.poch, lambda z, m: _gammaln(z + m) - _gammaln(z)),
-    sp.binom: _with_logarithm(
-        sp.binom, lambda n, k: _gammaln(n + 1) - _gammaln(k + 1) - _gammaln(n - k + 1)
-    ),
+    sp.binom: _with_logarithm(sp.binom, lambda n, k: _gammaln(n + 1) - _gammaln(k + 1) - _gammaln(n - k + 1)),
     sp.j0: lambda z: _jv(0, z),
     sp.j1: lambda z: _jv(1, z),
     sp.jv: _jv,
