@@ -1,0 +1,384 @@
+"""The check of a gradient: directions, verdicts, witnesses, and the rows of the report."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..transforms import grad
+from .complex_step import Unavailable
+from .numeric import slope
+from .report import Report, Row, Verdict, Worst
+from .subject import Arrays, Subject, arguments, from_function
+from .verdict import Direction, Judgement, draw, judge, product, worst_element
+
+#: Worst first.
+_ORDER = (Verdict.FAIL, Verdict.NONFINITE, Verdict.JUMP, Verdict.CUSP, Verdict.KINK)
+#: An array is looked at alone unless one wrong element of this relative size would have shown in the common directions.
+_SHARP = 1e-9
+#: A direction is drawn once more, by the elements' own sizes, where it resolves less than this.
+_BLURRED = 1e-6
+
+
+def check_gradient(
+    f: Callable[..., Any], x: Any, gradient: Any = None, order: int = 1, directions: int = 3, rng: Any = None
+) -> Report:
+    """Check a gradient against finite differences and the complex step, without tolerances to choose.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a real number. In plain NumPy; or, where `gradient` is given, anything that takes arrays.
+    x : array, number, or tree of them
+        Where; a tuple is one argument of `f` each. Integers cannot be among them: close over labels and indices.
+    gradient : callable, array or tree, optional
+        The gradient to check: a function of f's arguments, or its answer. Like `x`, and for several arguments a tuple.
+        By default it is ours, as by `tinygrad_ml.grad`.
+    order : int, default=1
+        2 checks the derivative of the gradient as well, by our engine, against finite differences of the gradient; and
+        so on.
+    directions : int, default=3
+        How many random directions are tried.
+    rng : int or numpy.random.Generator, optional
+        A seed; drawn by default. The report prints it.
+
+    Returns
+    -------
+    Report
+        One row for each array of `x`; ``report.ok``, ``print(report)``.
+
+    Raises
+    ------
+    TypeError
+        For integer arrays, a function that does not return a real number, a gradient of integers.
+    ValueError
+        For arrays that share memory, a gradient of another structure or shape.
+
+    Notes
+    -----
+    A gradient passes if ``|<gradient, u> - derivative along u|`` is within the error bound of the numerical derivative
+    and the rounding error of the gradient. Where finite differences cannot tell, the verdict is INCONCLUSIVE, never PASS.
+    KINK, CUSP, JUMP and NONFINITE say why there is no derivative; ``ok`` is true at a kink if the gradient lies between
+    the slopes on its sides and is right beside it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_ml.gradcheck import check_gradient
+    >>> x = np.array([1.0, 2.0, 3.0])
+    >>> check_gradient(lambda x: np.sum(np.tanh(x) ** 2), x).ok
+    True
+    >>> report = check_gradient(lambda x: np.sum(x**3), x, gradient=lambda x: 3 * x**2 + [0, 1e-6, 0])
+    >>> report.verdict, report.rows[0].worst.index
+    (<Verdict.FAIL: 'FAIL'>, (1,))
+    """
+    order = _positive("order", order)
+    report = run(from_function("check_gradient", f, x, gradient), directions, rng)
+    random = np.random.default_rng([report.seed, 1])
+    function, by_user = f, gradient if callable(gradient) else None
+    for n in range(2, order + 1):
+        function = _projected_gradient(function, x, by_user, random)
+        by_user = None
+        more = run(from_function("check_gradient", function, x, None), directions, report.seed)
+        for row in more.rows:
+            row.order = n
+        report = join(report, more)
+    return report
+
+
+def _positive(name: str, value: Any) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"check_gradient: {name} must be a positive integer, got {value!r}")
+    return number
+
+
+def _projected_gradient(f: Callable[..., Any], x: Any, gradient: Any, rng: np.random.Generator) -> Callable[..., Any]:
+    """``<v, gradient(x)>`` for a random v: a scalar function whose gradient is a Hessian-vector product."""
+    from .. import tree
+
+    args, _ = arguments(f, x)
+    weights = [draw(rng, np.asarray(leaf)) for leaf in tree.flatten(args)[0]]
+    of_all = gradient or grad(f, tuple(range(len(args))))
+
+    @functools.wraps(f)
+    def projected(*moved: Any) -> Any:
+        found, _ = tree.flatten(of_all(*moved))
+        # Complex gradients point uphill: Re <v, g> is the derivative along v.
+        parts = [np.sum(np.real(np.conjugate(g) * v)) for g, v in zip(found, weights, strict=True)]
+        return sum(parts[1:], start=parts[0])
+
+    return projected
+
+
+def join(first: Report, *others: Report) -> Report:
+    """The rows of several reports in one."""
+    for other in others:
+        first.rows += other.rows
+        first.culprits = [*first.culprits, *other.culprits]
+        first.notes += [note for note in other.notes if note not in first.notes]
+        first.evaluations += other.evaluations
+    return first
+
+
+def run(subject: Subject, directions: int = 3, rng: Any = None, every_array_alone: bool = False) -> Report:
+    """Check one subject."""
+    directions = _positive("directions", directions)
+    if isinstance(rng, np.random.Generator) or rng is None:
+        rng = int((np.random.default_rng() if rng is None else rng).integers(2**32))
+    check = _Check(subject, directions, operator.index(rng))
+    rows = check.rows(every_array_alone)
+    report = Report(subject.title, rows, check.seed, notes=subject.notes, evaluations=subject.evaluations)
+    if report.verdict is Verdict.FAIL and subject.blame is not None and check.engine_is_wrong:
+        try:
+            report.culprits = subject.blame()
+        except Exception as error:
+            report.notes.append(f"the operation that is wrong could not be looked for: {error}")
+    return report
+
+
+@dataclass
+class _Finding:
+    """What is known of one array."""
+
+    judgements: list[Judgement] = field(default_factory=list)
+    #: Evaluations of the function, those in common directions included.
+    evaluations: int = 0
+    #: Its part of a common direction, where it was not looked at alone.
+    share: Judgement | None = None
+
+
+class _Check:
+    def __init__(self, subject: Subject, directions: int, seed: int) -> None:
+        self.subject, self.directions, self.seed = subject, directions, seed
+        self.rng = np.random.default_rng(seed)
+        self.engine_is_wrong = subject.engine is None
+        self.gradient: Arrays = []
+
+    def rows(self, every_array_alone: bool) -> list[Row]:
+        subject = self.subject
+        here = subject.value_here()
+        if not np.isfinite(here):
+            return [self._row(k, Verdict.NONFINITE, f"the function is {here}{self._where()}") for k in self._all()]
+        again = subject.value([a.copy() for a in subject.wide])
+        if abs(here - again) > 1e-9 * abs(here):
+            reason = f"the function is not deterministic: called twice at the same point it gave {here} and {again}"
+            return [self._row(k, Verdict.INCONCLUSIVE, reason) for k in self._all()]
+        self.gradient = subject.gradient()
+        moved = [k for k in self._all() if subject.wide[k].size and np.all(np.isfinite(subject.wide[k]))]
+        findings = {k: _Finding() for k in moved}
+        together: list[Judgement] = []
+        if len(moved) > 1 and not every_array_alone:
+            together = self._judge(moved)
+            self._shares(together, findings)
+        for k in moved:
+            if findings[k].share is None:
+                before = subject.evaluations
+                findings[k].judgements = self._judge([k])
+                findings[k].evaluations += subject.evaluations - before
+        rows = [self._finished(k, findings[k]) if k in findings else self._idle(k) for k in self._all()]
+        worst = _worst(together)
+        if worst is not None and worst.verdict in _ORDER and all(row.verdict is Verdict.PASS for row in rows):
+            row = self._row(0, worst.verdict, worst.reason, worst.inside)
+            row.name, row.shape, row.trace = "all of them together", (), worst.slope
+            rows.append(row)
+        return rows
+
+    def _all(self) -> range:
+        return range(len(self.subject.arrays))
+
+    def _row(self, k: int, verdict: Verdict, reason: str = "", inside: bool = False) -> Row:
+        array = self.subject.arrays[k]
+        return Row(self.subject.names[k], array.shape, str(array.dtype), verdict, reason=reason, inside=inside)
+
+    def _where(self) -> str:
+        places = [
+            f"{name}[{', '.join(map(str, np.argwhere(~np.isfinite(a))[0]))}] is {a[~np.isfinite(a)][0]}"
+            for name, a in zip(self.subject.names, self.subject.wide, strict=True)
+            if not np.all(np.isfinite(a))
+        ]
+        return " at this point" + (f", where {'; '.join(places)}" if places else "")
+
+    def _idle(self, k: int) -> Row:
+        """The row of an array that cannot be moved."""
+        array = self.subject.wide[k]
+        if array.size == 0:
+            row = self._row(k, Verdict.PASS)
+            row.resolution = 0.0
+            return row
+        place = ", ".join(map(str, np.argwhere(~np.isfinite(array))[0]))
+        return self._row(k, Verdict.NONFINITE, f"it is {array[~np.isfinite(array)][0]} at [{place}]")
+
+    # Directions
+
+    def _judge(self, moved: Sequence[int]) -> list[Judgement]:
+        judgements = []
+        for _ in range(self.directions):
+            verdict = self._judge_once(moved, elementwise=False)
+            is_blurred = verdict.verdict in (Verdict.NONFINITE, Verdict.INCONCLUSIVE) or verdict.resolution > _BLURRED
+            if is_blurred and verdict.verdict is not Verdict.FAIL and any(map(self._is_uneven, moved)):
+                closer = self._judge_once(moved, elementwise=True)
+                if closer.verdict is Verdict.FAIL or closer.resolution < verdict.resolution:
+                    verdict = closer
+            judgements.append(verdict)
+            if verdict.verdict is Verdict.FAIL:
+                break
+        return judgements
+
+    def _judge_once(self, moved: Sequence[int], elementwise: bool) -> Judgement:
+        direction: Direction = [None] * len(self.subject.arrays)
+        for k in moved:
+            direction[k] = draw(self.rng, self.subject.wide[k], elementwise)
+        return judge(self.subject, self.gradient, direction, self.rng)
+
+    def _is_uneven(self, k: int) -> bool:
+        sizes = np.abs(self.subject.wide[k])
+        sizes = sizes[sizes > 0]
+        return bool(sizes.size and sizes.max() > 100 * sizes.min())
+
+    def _shares(self, together: list[Judgement], findings: dict[int, _Finding]) -> None:
+        """Which arrays need not be looked at alone, since an error in them would have shown among the others."""
+        if any(judgement.verdict is not Verdict.PASS for judgement in together):
+            return
+        for k, finding in findings.items():
+            finding.evaluations += sum([judgement.slope.evaluations for judgement in together])
+            sharpest = min(together, key=lambda judgement: judgement.tolerance / (self._part(k, judgement)[1] + 1e-300))
+            value, size, rounding = self._part(k, sharpest)
+            one_element = size / math.sqrt(self.subject.arrays[k].size)
+            if max(sharpest.tolerance - rounding, 0) < _SHARP * one_element:
+                finding.share = copy.copy(sharpest)
+                finding.share.direction = [u if i == k else None for i, u in enumerate(sharpest.direction)]
+                finding.share.analytic, finding.share.size = value, size
+
+    def _part(self, k: int, judgement: Judgement) -> tuple[float, float, float]:
+        return product([self.gradient[k]], [judgement.direction[k]])
+
+    # Rows
+
+    def _finished(self, k: int, finding: _Finding) -> Row:
+        judgements = finding.judgements if finding.share is None else [finding.share]
+        worst = _worst(judgements)
+        if worst is None:
+            passed = [judgement for judgement in judgements if judgement.verdict is Verdict.PASS]
+            worst = min(passed or judgements, key=lambda judgement: judgement.resolution)
+        if worst.verdict is Verdict.PASS:
+            worst = self._doubted(k, worst)
+        if worst.verdict is Verdict.KINK and worst.inside and self.subject.moves:
+            self._look_beside(k, worst)
+        return self._filled(k, worst, finding)
+
+    def _filled(self, k: int, judgement: Judgement, finding: _Finding) -> Row:
+        row = self._row(k, judgement.verdict, judgement.reason, judgement.inside)
+        row.evaluations = finding.evaluations
+        row.trace, row.bound, row.scale = judgement.slope, judgement.slope.bound, judgement.size
+        row.witnesses[self.subject.label] = judgement.analytic
+        engine = self._engine()
+        if engine is not None:
+            row.witnesses["engine"] = product([engine[k]], [judgement.direction[k]])[0]
+        stepped = self._complex_step(judgement.direction)
+        if stepped is not None:
+            row.witnesses["complex step"] = stepped[0]
+        if finding.share is None:
+            row.witnesses["finite differences"] = judgement.slope.value
+        if judgement.verdict is Verdict.PASS:
+            row.resolution = judgement.resolution
+        if judgement.verdict is Verdict.FAIL:
+            row.worst = self._find_worst(k, judgement)
+        return row
+
+    def _engine(self) -> Arrays | None:
+        """Our own gradient, where another is checked and the function can be recorded."""
+        if not hasattr(self, "_engines"):
+            self._engines: Arrays | None = None
+            if self.subject.engine is not None:
+                try:
+                    self._engines = self.subject.engine([a.copy() for a in self.subject.wide])
+                except Exception:
+                    self._engines = None  # written for another library
+        return self._engines
+
+    def _complex_step(self, direction: Direction) -> tuple[float, float] | None:
+        if self.subject.complex_step is None:
+            return None
+        try:
+            found = self.subject.complex_step([a.copy() for a in self.subject.wide], direction)
+        except Unavailable:
+            return None
+        return float(found.value), float(found.noise)
+
+    def _doubted(self, k: int, passed: Judgement) -> Judgement:
+        """Finite differences are content; is the complex step? Where it points, they look again, at one element."""
+        stepped = self._complex_step(passed.direction)
+        rounding = product([self.gradient[k]], [passed.direction[k]])[2]
+        if stepped is None or not abs(stepped[0] - passed.analytic) > 2 * (stepped[1] + rounding):
+            return passed
+        if abs(stepped[0] - passed.analytic) > passed.tolerance:
+            return passed  # it contradicts finite differences too: the function is not analytic
+        index = worst_element(self.subject, self.gradient, k, passed.direction[k], self._by_complex_step)
+        alone = np.zeros_like(passed.direction[k])
+        alone[index] = passed.direction[k][index]
+        closer = judge(self.subject, self.gradient, [alone if i == k else None for i in self._all()], self.rng)
+        return closer if closer.verdict is Verdict.FAIL else passed
+
+    def _by_complex_step(self, direction: Direction) -> tuple[float, float]:
+        return self._complex_step(direction) or (math.nan, math.inf)
+
+    def _by_differences(self, direction: Direction) -> tuple[float, float]:
+        moved = list(zip(self.subject.wide, direction, strict=True))
+        found = slope(lambda t: self.subject.value([a if u is None else a + t * u for a, u in moved]))
+        return found.value, found.bound
+
+    def _look_beside(self, k: int, kink: Judgement) -> None:
+        """At a kink many gradients will do, beside it only one."""
+        beside = copy.copy(self.subject)
+        beside.arrays = [(a + 1e-3 * draw(self.rng, a)).astype(a.dtype) for a in self.subject.arrays]
+        beside.wide = [a.astype(w.dtype) for a, w in zip(beside.arrays, self.subject.wide, strict=True)]
+        direction: Direction = [draw(self.rng, a) if i == k else None for i, a in enumerate(beside.wide)]
+        closer = judge(beside, beside.gradient(), direction, self.rng)
+        self.subject.evaluations = beside.evaluations
+        if closer.verdict is Verdict.FAIL:
+            kink.verdict, kink.reason = Verdict.FAIL, f"{kink.reason}; and beside the kink {closer.reason}"
+        elif closer.verdict is Verdict.PASS:
+            kink.reason += "; beside the kink it is right"
+
+    def _find_worst(self, k: int, failed: Judgement) -> Worst | None:
+        g, u = self.gradient[k], failed.direction[k]
+        if g.dtype.kind == "c":
+            return None
+        if not np.all(np.isfinite(g)):
+            index = tuple([int(i) for i in np.argwhere(~np.isfinite(g))[0]])
+            return Worst(index, float(g[index]), self._expected(k, index, u))
+        engine = self._engine()
+        if engine is not None:
+            value, _, rounding = product([engine[k]], [u])
+            if abs(value - failed.slope.value) <= failed.slope.bound + rounding:
+                flat = int(np.argmax(np.abs(g - engine[k])))
+                index = tuple([int(i) for i in np.unravel_index(flat, g.shape)])
+                return Worst(index, float(g[index]), float(engine[k][index]))
+            self.engine_is_wrong = True
+        stepped = self._complex_step(failed.direction)
+        is_sound = stepped is not None and abs(stepped[0] - failed.slope.value) <= failed.slope.bound + stepped[1]
+        derivative = self._by_complex_step if is_sound else self._by_differences
+        index = worst_element(self.subject, self.gradient, k, u, derivative)
+        return Worst(index, float(g[index]), self._expected(k, index, u))
+
+    def _expected(self, k: int, index: tuple[int, ...], u: np.ndarray) -> float:
+        alone = np.zeros_like(u)
+        alone[index] = u[index]
+        return self._by_differences([alone if i == k else None for i in self._all()])[0] / float(u[index])
+
+
+def _worst(judgements: Sequence[Judgement]) -> Judgement | None:
+    """The most serious of what forbids PASS; None where all pass or cannot tell."""
+    serious = [j for j in judgements if j.verdict in _ORDER]
+    return min(serious, key=lambda j: (_ORDER.index(j.verdict), j.inside), default=None)

@@ -1,0 +1,452 @@
+"""The derivative of a function along a direction, by finite differences, with a bound of its error.
+
+Nothing here knows of automatic differentiation: a function is something that can be called with arrays.
+
+Central differences at steps h, h / 4, h / 16, ... err by a series in h^2, which Richardson's extrapolation removes term
+by term (Ridders 1982; Neville's scheme). How far the entries of the scheme are apart bounds what is left of the series;
+the noise of the function, measured at seven points close together (More & Wild 2011, "Estimating computational noise"),
+bounds what rounding adds. The entry of the least bound is the answer, unless finer steps contradict it.
+
+The second difference ``(phi(h) - 2 phi(0) + phi(-h)) / h`` tells smooth functions from others: it goes to 0 with h
+unless the slopes on the two sides differ (a kink), or there are none (a cusp, a jump, an oscillation).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..tree import flatten, paths
+
+DOUBLE, SINGLE = 2.0**-53, 2.0**-24
+
+_FIRST_STEP, _RATIO = 2.0**-3, 4.0
+_EXTRAPOLATIONS = 4
+#: How many finer steps must have failed to improve on an answer.
+_AGE = 3
+
+
+class Derivative(NamedTuple):
+    """What `derivative` found.
+
+    Attributes
+    ----------
+    value : float
+        The derivative along the direction.
+    error : float
+        A bound of its error.
+    evaluations : int
+        How often the function was called.
+    findings : tuple of str
+        What forbids to speak of a derivative: "kink", "cusp", "jump", "unsettled" (it oscillates at all scales),
+        "nonfinite". Empty for a smooth function.
+    """
+
+    value: float
+    error: float
+    evaluations: int
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A central difference with a step, and its rounding error."""
+
+    step: float
+    slope: float
+    noise: float
+
+
+@dataclass(frozen=True)
+class Slope:
+    """All that was seen along a line.
+
+    Attributes
+    ----------
+    value, bound : float
+        The derivative and a bound of its error.
+    step : float
+        The finest step that went into it.
+    bend : float
+        The slope on the right minus that on the left where there is a kink, 0 elsewhere.
+    change : float
+        The largest change of the function over the steps that were tried.
+    rungs : tuple of Rung
+    findings : tuple of str
+    evaluations : int
+    is_flat : bool
+        It moves under coarse steps only, like a staircase.
+    """
+
+    value: float = math.nan
+    bound: float = math.inf
+    step: float = math.nan
+    bend: float = 0.0
+    change: float = 0.0
+    rungs: tuple[Rung, ...] = ()
+    findings: tuple[str, ...] = ()
+    evaluations: int = 0
+    is_flat: bool = False
+
+
+class Line:
+    """``phi(t) = <weights, f(t)>`` for a function `f` of one number that returns a number or an array."""
+
+    def __init__(self, f: Callable[[float], Any], weights: Any = 1.0) -> None:
+        self._f = f
+        self._weights = weights
+        self.evaluations = 0
+        self.origin = self(0.0)
+        size = float(np.sqrt(np.sum(np.square(np.asarray(weights * self.origin, dtype=np.float64)))))
+        self.size = size if math.isfinite(size) else math.inf
+
+    def __call__(self, t: float) -> Any:
+        self.evaluations += 1
+        with np.errstate(all="ignore"):
+            try:
+                return np.asarray(self._f(t))
+            except (ArithmeticError, np.linalg.LinAlgError, ValueError):
+                if t == 0:
+                    raise
+                return np.full_like(self.origin, math.nan)  # outside of where the function is defined
+
+    def rise(self, high: Any, low: Any) -> float:
+        """``<weights, high - low>``: one projection of a difference errs less than the difference of two."""
+        with np.errstate(all="ignore"):
+            return float(np.sum(self._weights * (high - low)))
+
+
+class _Entry:
+    """An extrapolated value, with what rounding can add to it."""
+
+    __slots__ = ("rung", "column", "value", "noise", "spread", "reach")
+
+    def __init__(self, rung: int, column: int, value: float, noise: float, spread: float, reach: float) -> None:
+        self.rung, self.column, self.value, self.noise = rung, column, value, noise
+        #: How far neighbours in the scheme are away, and the difference that it started from.
+        self.spread, self.reach = spread, reach
+
+    @property
+    def bound(self) -> float:
+        return self.spread + self.noise
+
+
+class _Scheme:
+    """Neville's scheme for what errs by a series in h^p, h^(p + 2), h^(p + 4), ..."""
+
+    def __init__(self, power: int, noise: float) -> None:
+        self._power, self._noise = power, noise
+        self._steps: list[float] = []
+        self._row: list[_Entry] = []
+        self._live: list[_Entry] = []
+        self.largest = 0.0
+        self.best: _Entry | None = None
+
+    def add(self, step: float, difference: float) -> None:
+        rung, noise = len(self._steps), self._noise / step
+        self._steps.append(step)
+        self.largest = max(self.largest, abs(difference))
+        row = [_Entry(rung, 0, difference, noise, math.inf, 0.0)]
+        for j, above in enumerate(self._row[:_EXTRAPOLATIONS], start=1):
+            left = row[-1]
+            factor = (
+                (self._steps[rung - j] / step) ** 2
+                if self._power == 2
+                else (self._steps[rung - 1] / step) ** (2 * j - 1)
+            )
+            value = left.value + (left.value - above.value) / (factor - 1)
+            grown = (factor * left.noise + above.noise) / (factor - 1)
+            spread = max(abs(value - left.value), abs(value - above.value))
+            if j < len(self._row):
+                spread = max(spread, abs(value - self._row[j].value) / 4)
+            row.append(_Entry(rung, j, value, grown, spread, abs(difference - value)))
+        for old, new in zip(self._row[1:], row[1:], strict=False):
+            old.spread = max(old.spread, abs(new.value - old.value) - new.noise)
+        # A finer difference that is further away than the one an entry started from proves the entry wrong: the
+        # coarse steps had jumped over waves or kinks.
+        self._live = [e for e in self._live if abs(difference - e.value) <= e.reach + 2 * noise] + row[1:]
+        self._row = row
+        self.best = min(self._live, key=lambda e: e.bound, default=None)
+
+    def has_settled(self, enough: float) -> bool:
+        """Whether the best entry is much closer to the truth than the differences have been, or as close as need be."""
+        floor = 64 * self._noise / self._steps[0]
+        return self.best is not None and self.best.bound <= max(0.01 * self.largest, floor, enough)
+
+    @property
+    def age(self) -> int:
+        """How many finer steps the best entry has survived."""
+        return -1 if self.best is None else len(self._steps) - 1 - self.best.rung
+
+
+def slope(f: Callable[[float], Any], weights: Any = 1.0) -> Slope:
+    """The derivative of ``<weights, f(t)>`` at 0.
+
+    Parameters
+    ----------
+    f : callable
+        Takes a number; returns a number or an array. It should change by its own order between 0 and 1.
+    weights : array, default=1
+    """
+    line = Line(f, weights)
+    if not math.isfinite(line.size):
+        return Slope(evaluations=line.evaluations, findings=("nonfinite",))
+    precision = float(np.finfo(line.origin.dtype).eps) / 2 if line.origin.dtype.kind == "f" else DOUBLE
+    found = _climb(line, max(precision, DOUBLE))
+    is_staircase = found.is_flat and not 0 < found.bound < 1e-6 * abs(found.value)
+    if is_staircase and precision < SINGLE:
+        # Flat under the finest steps, but not under coarse ones: it may calculate in single precision inside.
+        again = _climb(line, SINGLE)
+        is_rounding = (
+            bool(again.rungs)
+            and not again.is_flat
+            and again.rungs[0].noise * again.rungs[0].step <= 32 * SINGLE * line.size
+        )
+        found = again if is_rounding else found
+    return replace(found, evaluations=line.evaluations)
+
+
+def _climb(line: Line, unit: float) -> Slope:
+    """Walk down the ladder of steps until the answer does not get better; `unit` is the rounding error of `line`."""
+    last = unit ** (2 / 3) / 4
+    near = _Near(line, last / 8, unit)
+    if not near.is_finite:
+        return Slope(findings=("nonfinite",))
+    samples: list[_Sample] = []
+    ladder = _Ladder(near.noise)
+    step = _FIRST_STEP
+    while step >= last:
+        sample = _Sample(line, step)
+        if sample.is_finite:
+            samples.append(sample)
+            ladder.add(sample)
+            if not near.is_suspect and ladder.is_done(near):
+                break
+        step /= _RATIO
+    if len(samples) < 3:
+        return Slope(findings=("nonfinite",))
+    best, bend, finding = ladder.slopes.best, 0.0, ""
+    value, bound, used = (
+        (math.nan, math.inf, samples[-1]) if best is None else (best.value, best.bound, samples[best.rung])
+    )
+    power = near.power_law(samples)
+    if power is not None:
+        value, bound, finding = math.nan, math.inf, "jump" if power < _JUMP else "cusp"
+    elif ladder.is_settled:
+        bend = ladder.bend
+        finding = "kink" if bend else ""
+    else:
+        finding = "unsettled"
+        for end in range(len(samples) - 1, len(samples) - 6, -1):  # a kink nearer than the finest steps can tell
+            if end >= 6 and samples[end].step < 1e-7 and (bend := _kink(samples[:end], near.noise)):
+                finding, used = "kink", samples[end - 1]
+                value, bound = used.slope, abs(used.slope - samples[end - 2].slope)
+                break
+    change = max([sample.change for sample in samples])
+    return Slope(
+        value=value,
+        bound=bound,
+        step=used.step,
+        bend=bend,
+        change=change,
+        rungs=tuple([Rung(sample.step, sample.slope, near.noise / sample.step) for sample in samples]),
+        findings=(finding,) if finding else (),
+        is_flat=near.is_flat and any([abs(s.slope) * s.step > 8 * near.noise for s in samples]),
+    )
+
+
+def _kink(samples: list[_Sample], noise: float) -> float:
+    """How much the slope changes at a kink that coarse steps see, or 0."""
+    ladder = _Ladder(noise)
+    for sample in samples:
+        ladder.add(sample)
+    bend = ladder.bends.best
+    return bend.value if bend is not None and abs(bend.value) > 4 * bend.bound and ladder.bends.has_settled(0) else 0.0
+
+
+class _Sample:
+    """The function one step to the right and one to the left."""
+
+    def __init__(self, line: Line, step: float) -> None:
+        high, low = line(step), line(-step)
+        self.step = step
+        self.right, self.left = line.rise(high, line.origin), line.rise(line.origin, low)
+        self.slope = line.rise(high, low) / (2 * step)
+        self.change = max(abs(self.right), abs(self.left))
+        self.is_finite = math.isfinite(self.right - self.left) and math.isfinite(self.slope)
+
+
+class _Near:
+    """The function at seven points so close together that they tell its noise."""
+
+    def __init__(self, line: Line, fine: float, unit: float) -> None:
+        rises = [line.rise(line(k * fine), line.origin) if k else 0.0 for k in range(-3, 4)]
+        self.is_finite = all(map(math.isfinite, rises))
+        self.is_flat = not any(rises)
+        self._fine, self._rises, self._floor = fine, rises, unit * line.size
+        if not self.is_finite:
+            return
+        #: Whether what looks like noise may be a jump or a cusp: only coarser steps will tell.
+        self.is_suspect = any([_power(side) is not None for side in self._sides()])
+        self.noise = 4 * (self._floor if self.is_suspect else max(_noise_level(rises), self._floor))
+        self.slope = sum([k * rise for k, rise in zip(range(-3, 4), rises, strict=True)]) / (28 * fine)
+        self.slope_error = 2 * self.noise / (3 * fine)
+
+    def _sides(self) -> list[list[tuple[float, float]]]:
+        sides = [[(k * self._fine, abs(self._rises[3 + sign * k])) for k in (1, 2, 3)] for sign in (1, -1)]
+        return [side for side in sides if min([rise for _, rise in side]) > 64 * self._floor]
+
+    def power_law(self, samples: list[_Sample]) -> float | None:
+        """p, where the change goes with h^p and p is well below 1."""
+        near = max(self._sides(), key=lambda side: side[-1][1], default=[])
+        far = [(s.step, s.change) for s in reversed(samples) if s.change > 64 * self._floor]
+        return _power((near + far)[:8]) if len(near + far) >= 6 else None
+
+
+_JUMP, _CUSP = 0.25, 0.85
+
+
+def _power(points: list[tuple[float, float]]) -> float | None:
+    """The power law that (step, change) follow, or None where they follow none, or one that a slope could explain."""
+    xs, ys = zip(*[(math.log(step), math.log(change)) for step, change in points], strict=True)
+    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
+    power = sum([(a - x) * (b - y) for a, b in zip(xs, ys, strict=True)]) / sum([(a - x) ** 2 for a in xs])
+    is_straight = all([abs(b - y - power * (a - x)) < 0.2 for a, b in zip(xs, ys, strict=True)])
+    return power if is_straight and power < _CUSP else None
+
+
+class _Ladder:
+    """What the steps so far tell: the slope, and whether it is the same on both sides."""
+
+    def __init__(self, noise: float) -> None:
+        self.slopes, self.bends = _Scheme(2, noise), _Scheme(1, 2 * noise)
+
+    def add(self, sample: _Sample) -> None:
+        self.slopes.add(sample.step, sample.slope)
+        self.bends.add(sample.step, (sample.right - sample.left) / sample.step)
+
+    def is_done(self, near: _Near) -> bool:
+        """Whether the answer has survived finer steps, agrees with the finest, and will not get much better."""
+        best = self.slopes.best
+        return (
+            best is not None
+            and self.slopes.age >= _AGE
+            and abs(best.value - near.slope) <= best.bound + near.slope_error
+            and (best.bound <= 1e-6 * abs(best.value) or best.bound <= 8 * best.noise)
+            and self.is_settled
+        )
+
+    @property
+    def is_settled(self) -> bool:
+        best, bend = self.slopes.best, self.bends.best
+        return (
+            best is not None
+            and bend is not None
+            and self.slopes.has_settled(0.0)
+            and self.bends.has_settled(1e-6 * abs(best.value))
+        )
+
+    @property
+    def bend(self) -> float:
+        """The slope on the right minus that on the left, 0 where they are the same."""
+        best, bend = self.slopes.best, self.bends.best
+        assert best is not None and bend is not None
+        is_kink = abs(bend.value) > max(4 * bend.bound, 4 * best.bound, 1e-9 * abs(best.value))
+        return bend.value if is_kink else 0.0
+
+
+def _noise_level(values: list[float]) -> float:
+    """The standard deviation of the noise in values at equidistant points (More & Wild 2011, algorithm ECNoise)."""
+    differences = np.asarray(values)
+    gamma, levels, changes = 1.0, [], []
+    for k in range(1, len(values)):
+        differences = np.diff(differences)
+        gamma *= 0.5 * k / (2 * k - 1)
+        levels.append(math.sqrt(gamma * float(np.mean(np.square(differences)))))
+        changes.append(bool(np.min(differences) < 0 < np.max(differences)))
+    for k in range(len(levels) - 2):
+        three = levels[k : k + 3]
+        if max(three) <= 4 * min(three) and changes[k]:
+            return levels[k]
+    return max(levels[2:])
+
+
+def derivative(f: Callable[[Any], Any], x: Any, direction: Any = None) -> Derivative:
+    """The derivative of `f` at `x` along a direction, and a bound of its error, without a step size to choose.
+
+    Parameters
+    ----------
+    f : callable
+        Takes arrays like `x` and returns a number. It is called with copies.
+    x : array, number, or tree of them
+        Where. Single and half precision are widened, so that `f` is evaluated in double precision.
+    direction : like `x`, optional
+        1 by default: for a number that is the derivative itself, for arrays the sum of all partial derivatives.
+
+    Returns
+    -------
+    Derivative
+        ``(value, error, evaluations, findings)``.
+
+    Raises
+    ------
+    TypeError
+        Where `x` holds no floating-point numbers, or `f` does not return a real number.
+    ValueError
+        Where `direction` is not like `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_ml.gradcheck import derivative
+    >>> value, error, evaluations, findings = derivative(np.exp, 1.0)
+    >>> bool(abs(value - np.e) <= error < 1e-11), findings
+    (True, ())
+    >>> derivative(abs, 0.0).findings
+    ('kink',)
+    """
+    leaves, rebuild = flatten(x)
+    if not leaves:
+        raise TypeError("derivative: x holds no array")
+    arrays = [as_array("derivative", leaf, label) for leaf, label in zip(leaves, paths(x, "x"), strict=True)]
+    arrays = [a.astype(np.result_type(a.dtype, np.float64)) for a in arrays]
+    if direction is None:
+        us = [np.ones_like(a) for a in arrays]
+    else:
+        us, _ = flatten(direction)
+        if len(us) != len(arrays) or any(np.shape(u) != a.shape for u, a in zip(us, arrays, strict=False)):
+            raise ValueError(
+                f"derivative: direction has shapes {[np.shape(u) for u in us]}, and x {[a.shape for a in arrays]}; "
+                "they must be alike"
+            )
+    steps = list(zip(arrays, map(np.asarray, us), strict=True))
+    # An array of no dimensions plus a number is one of NumPy's numbers, as a function of a number expects it.
+    found = slope(lambda t: as_number("derivative", f(rebuild([a + t * u for a, u in steps]))))
+    return Derivative(found.value, found.bound, found.evaluations, found.findings)
+
+
+def as_array(name: str, leaf: Any, label: str) -> np.ndarray:
+    """An array or number that the user calls `label`, found to have derivatives."""
+    array = np.asarray(leaf.numpy() if hasattr(leaf, "requires_grad") else leaf)
+    if array.dtype.kind not in "fc":
+        raise TypeError(
+            f"{name}: {label} is of dtype {array.dtype}, and only floating-point numbers have derivatives; write "
+            "1.0 instead of 1, convert it with astype(float), or leave labels and indices out of the arguments"
+        )
+    return array
+
+
+def as_number(name: str, out: Any) -> Any:
+    """What the user's function returned, found to be a real number."""
+    array = np.asarray(out)
+    if array.shape != () or array.dtype.kind not in "fiub":
+        what = f"shape {array.shape} and dtype {array.dtype}" if array.dtype.kind != "O" else repr(type(out).__name__)
+        raise TypeError(
+            f"{name}: the function must return a single real number, got {what}; sum it, or weight it with fixed "
+            "random numbers and sum"
+        )
+    return array

@@ -1,0 +1,211 @@
+"""What is checked: a function of named arrays, and a gradient that claims to be its own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..transforms import value_and_grad
+from .numeric import as_array, as_number
+
+Arrays = list[np.ndarray]
+
+
+class Subject:
+    """A function of named arrays.
+
+    Parameters
+    ----------
+    caller : str
+        Who checks, for error messages.
+    title : str
+        What is checked.
+    names : list of str
+    arrays : list of array
+        The point, in the precision in which the gradient is evaluated.
+    function : callable
+        From a list of arrays to a real number.
+    gradient : callable
+        From a list of arrays to the list of gradients that is checked.
+    label : str
+        What the report calls the gradient.
+    moves : bool
+        Whether the gradient can be evaluated at other points than this.
+    engine : callable, optional
+        From a list of arrays to our own gradient, where `gradient` is another.
+    complex_step : callable, optional
+        ``(arrays, directions)`` to the derivative of the function by the complex step.
+    blame : callable, optional
+        Names the operations whose rule is wrong.
+    """
+
+    def __init__(
+        self,
+        caller: str,
+        title: str,
+        names: Sequence[str],
+        arrays: Sequence[np.ndarray],
+        function: Callable[[Arrays], Any],
+        gradient: Callable[[Arrays], Any],
+        *,
+        label: str,
+        moves: bool = True,
+        engine: Callable[[Arrays], Any] | None = None,
+        complex_step: Callable[[Arrays, list[Any]], Any] | None = None,
+        blame: Callable[[], Any] | None = None,
+    ) -> None:
+        self.caller, self.title, self.names, self.arrays = caller, title, list(names), list(arrays)
+        self._function, self._gradient, self.label, self.moves = function, gradient, label, moves
+        self.engine, self.complex_step, self.blame = engine, complex_step, blame
+        self.evaluations = 0
+        self.notes: list[str] = []
+        self.wide = [a.astype(np.result_type(a.dtype, np.float64)) for a in self.arrays]
+        self._native = False
+
+    def value(self, arrays: Arrays) -> Any:
+        """The function, at arrays in double precision."""
+        self.evaluations += 1
+        if self._native:
+            arrays = [a.astype(b.dtype) for a, b in zip(arrays, self.arrays, strict=True)]
+        return as_number(self.caller, self._function(arrays))
+
+    def value_here(self) -> Any:
+        """The function at the point; finds out whether it takes double precision."""
+        try:
+            return self.value([a.copy() for a in self.wide])
+        except Exception:
+            if all(a.dtype == b.dtype for a, b in zip(self.arrays, self.wide, strict=True)):
+                raise
+            self._native = True
+            value = self.value([a.copy() for a in self.wide])
+            self.notes.append(
+                "the function takes no double precision, so finite differences see fewer digits than they could"
+            )
+            return value
+
+    def gradient(self, arrays: Arrays | None = None) -> Arrays:
+        """The gradient that is checked, here or at other arrays."""
+        return self._gradient([a.copy() for a in (self.arrays if arrays is None else arrays)])
+
+
+def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any) -> Subject:
+    """The subject that a user describes by a function, a point and, perhaps, a gradient."""
+    args, roots = arguments(f, x)
+    names = [path for arg, root in zip(args, roots, strict=True) for path in tree.paths(arg, root)]
+    flat, rebuild = tree.flatten(args)
+    if not flat:
+        raise TypeError(f"{caller}: x holds no array")
+    arrays = [as_array(caller, leaf, name) for leaf, name in zip(flat, names, strict=True)]
+    _refuse_aliases(caller, names, arrays)
+
+    def call(function: Callable[..., Any], leaves: Sequence[Any]) -> Any:
+        return function(*rebuild([leaf[()] if np.ndim(leaf) == 0 else leaf for leaf in leaves]))
+
+    def ours(leaves: Arrays) -> Arrays:
+        _, found = value_and_grad(f, tuple(range(len(args))))(*rebuild(list(leaves)))
+        return matched(caller, found, args, roots, names, arrays)
+
+    def theirs(leaves: Arrays) -> Arrays:
+        found = call(gradient, leaves) if callable(gradient) else gradient
+        return matched(caller, found if len(args) > 1 else (found,), args, roots, names, arrays)
+
+    def complex_step(leaves: Arrays, directions: list[Any]) -> Any:
+        from .complex_step import along
+
+        return along(lambda *moved: call(f, moved), leaves, directions)
+
+    def find_culprits() -> Any:
+        from .blame import blame
+
+        return blame(lambda *moved: call(f, moved), *[a.copy() for a in arrays])
+
+    return Subject(
+        caller,
+        f"gradient of {getattr(f, '__name__', type(f).__name__)}",
+        names,
+        arrays,
+        lambda leaves: call(f, leaves),
+        ours if gradient is None else theirs,
+        label="engine" if gradient is None else "gradient",
+        moves=gradient is None or callable(gradient),
+        engine=None if gradient is None else ours,
+        complex_step=complex_step,
+        blame=find_culprits,
+    )
+
+
+def arguments(f: Callable[..., Any], x: Any) -> tuple[tuple[Any, ...], list[str]]:
+    """The arguments of `f` that `x` stands for, and their names.
+
+    A tuple is one argument each, if `f` can be called so; anything else is one argument.
+    """
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):
+        signature = None
+    several = isinstance(x, (tuple, list)) and not hasattr(x, "_fields")
+    if several and signature is not None:
+        several = _takes(signature, len(x)) and (isinstance(x, tuple) or not _takes(signature, 1))
+    args = tuple(x) if several and isinstance(x, (tuple, list)) else (x,)
+    names = [] if signature is None else [
+        p.name for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return args, [names[i] if i < len(names) else ("x" if len(args) == 1 else f"x[{i}]") for i in range(len(args))]
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+def _refuse_aliases(caller: str, names: Sequence[str], arrays: Sequence[np.ndarray]) -> None:
+    for i, a in enumerate(arrays):
+        for k in range(i):
+            if a.size and np.may_share_memory(a, arrays[k]) and np.shares_memory(a, arrays[k]):
+                raise ValueError(
+                    f"{caller}: {names[k]} and {names[i]} share memory, so that neither can be moved alone; "
+                    f"pass a copy of one of them ({names[i]}.copy()), or a single argument that is used twice"
+                )
+
+
+def matched(
+    caller: str, found: Any, args: Sequence[Any], roots: Sequence[str], names: Sequence[str], arrays: Sequence[Any]
+) -> Arrays:
+    """The leaves of a gradient, found to be one for each array, of its shape and of a fitting type."""
+    if not isinstance(found, (tuple, list)) or len(found) != len(args):
+        count = len(found) if isinstance(found, (tuple, list)) else type(found).__name__
+        raise ValueError(
+            f"{caller}: the gradient of {len(args)} arguments ({', '.join(roots)}) is a tuple with one for each, "
+            f"got {count}"
+        )
+    given: dict[str, Any] = {}
+    for part, root in zip(found, roots, strict=True):
+        given.update(zip(tree.paths(part, root), tree.flatten(part)[0], strict=True))
+    missing, extra = [name for name in names if name not in given], [name for name in given if name not in names]
+    if missing or extra:
+        raise ValueError(
+            f"{caller}: the gradient has another structure than the arguments: "
+            + "; ".join(
+                [f"none for {', '.join(missing)}"] * bool(missing) + [f"one for {', '.join(extra)}"] * bool(extra)
+            )
+        )
+    gradients = []
+    for name, array in zip(names, arrays, strict=True):
+        value = given[name]
+        g = np.asarray(value.numpy() if hasattr(value, "numpy") and hasattr(value, "requires_grad") else value)
+        if g.shape != array.shape:
+            raise ValueError(f"{caller}: the gradient of {name} has shape {g.shape}, and {name} itself {array.shape}")
+        if g.dtype.kind not in ("fc" if array.dtype.kind == "c" else "f"):
+            raise TypeError(
+                f"{caller}: the gradient of {name} is of dtype {g.dtype}, and {name} itself of {array.dtype}; "
+                "return floating-point numbers"
+            )
+        gradients.append(g)
+    return gradients
