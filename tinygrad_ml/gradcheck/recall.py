@@ -95,10 +95,14 @@ def run(primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any]) -> tu
     return (ans if primitive.outputs or hasattr(ans, "dtype") else np.asarray(ans)[()]), None
 
 
-def point_at(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Point:
-    """The operation applied to other arguments."""
-    ans, cache = run(primitive, args, kwargs)
-    return Point(args, ans, (ans, *args), cache)
+def point_at(node: Node, args: tuple[Any, ...]) -> Point:
+    """The operation of a node applied to other arguments; its rules are handed no more of them than the node keeps."""
+    ans, cache = run(node.primitive, args, node.kwargs or {})
+    kept = [
+        None if then is None else Shell(now) if isinstance(then, Shell) else now
+        for then, now in zip(node.saved, (ans, *args), strict=True)
+    ]
+    return Point(args, ans, tuple(kept), cache)
 
 
 def recall(root: Tensor, rng: np.random.Generator) -> Recalled:
@@ -166,7 +170,7 @@ class _Recall:
     def _refreshed(self, node: Node, operation: Operation) -> Operation | None:
         """The operation on what its arguments are now: no rule reads what they were."""
         try:
-            point = point_at(node.primitive, operation.point.args, operation.kwargs)
+            point = point_at(node, operation.point.args)
         except Exception as error:
             self.unknown[f"{node.primitive.name}: its arguments were changed, and now it fails: {error}"] += 1
             return None
@@ -216,9 +220,9 @@ class _Recall:
         return likes
 
     def _as_saved(self, node: Node) -> Operation | None:
-        primitive, kwargs = node.primitive, node.kwargs or {}
+        primitive = node.primitive
         known, drawn = self._arguments(node)
-        found = self._complete(primitive, kwargs, known, drawn)
+        found = self._complete(node, known, drawn)
         if found is None:
             self.unknown[f"{primitive.name}: its arguments are not known; record inside tg.gradcheck.watching()"] += 1
             return None
@@ -257,13 +261,13 @@ class _Recall:
             return self.answers.get(parent.order) if parts is None else parts[parent.index]
         return self.answers.get(parent.order)
 
-    def _complete(self, primitive: Primitive, kwargs: dict[str, Any], known: list[Any], drawn: Any) -> Point | None:
+    def _complete(self, node: Node, known: list[Any], drawn: Any) -> Point | None:
         """The operation applied to its arguments, with the first draw of the missing ones at which it is finite."""
         draws = {i: draw() for i, draw in drawn.items()}
         for k in range(5 if drawn else 1):
             args = tuple([draws[i][k] if i in draws else arg for i, arg in enumerate(known)])
             try:
-                point = point_at(primitive, args, kwargs)
+                point = point_at(node, args)
             except Exception:  # out of the domain, or of a shape that does not fit
                 continue
             if not drawn or all(np.all(np.isfinite(part)) for part in _floats(point.ans)):

@@ -321,7 +321,7 @@ def _appeal(trial: Trial, side: Side, answer: float) -> float:
         x = np.asarray(args[side.i])
         args[side.i] = x * (1 + np.finfo(x.dtype).eps * rng.choice([-1.0, 1.0], x.shape)).astype(x.dtype)
         try:
-            point = point_at(trial.primitive, tuple(args), trial.operation.kwargs)
+            point = point_at(trial.operation.node, tuple(args))
             moved, _ = Trial(trial.operation, point, trial.us, trial.v).analytic([side])
         except Exception:  # beyond the edge of the domain
             continue
@@ -336,7 +336,7 @@ def _nudged(operation: Operation, side: Side, rng: np.random.Generator) -> Trial
         x = np.asarray(args[i])
         args[i] = (x + _NUDGE * _rms(x) * _signs(rng, x)).astype(x.dtype)[()]
     try:
-        point = point_at(operation.primitive, tuple(args), operation.kwargs)
+        point = point_at(operation.node, tuple(args))
     except Exception:  # beyond the edge of the domain
         return None
     return Trial.drawn(operation, point, [side], rng)
