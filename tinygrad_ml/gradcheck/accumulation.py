@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .. import engine
-from ..graph import Leaf, Node, Output
+from ..graph import Leaf, Output
 from ..primitive import Primitive
 from ..tensor import Tensor
-from .complex_step import operations
 from .culprits import Culprit
 from .recall import Operation
 from .trial import WrongAnswer, conform
@@ -21,26 +21,77 @@ from .trial import WrongAnswer, conform
 _ROUNDINGS = 64
 
 
-class _Ledger:
-    """What a backward pass hands to the rules, and what they answer."""
+@dataclass(frozen=True)
+class _Sent:
+    """What an operation sent back to one of its arguments, and the sum of the magnitudes that are added up in that."""
 
-    def __init__(self) -> None:
-        self.arrived: dict[int, Any] = {}
-        #: By the order of the receiver: the sender, what it sent, and the magnitudes that were added up in that.
-        self.sent: dict[int, list[tuple[Operation, Any, Any]]] = {}
+    sender: Operation
+    answer: Any
+    size: Any
+
+
+class _Ledger:
+    """What a backward pass hands to the rules and what they answer, compared as soon as it arrives."""
+
+    def __init__(self, known: list[Operation]) -> None:
+        self.culprits: list[Culprit] = []
+        self._makers = {operation.node.order: operation for operation in known}
+        #: By the receiver, what was sent to it and has not arrived yet.
+        self._sent: dict[Any, list[_Sent]] = {}
+        self._seen: set[int] = set()
 
     def note(self, operation: Operation, edge: Any, g: Any, pulled: Any) -> None:
-        node, primitive = operation.node, operation.primitive
-        self.arrived[node.order] = [_copied(part) for part in g] if primitive.outputs else _copied(g)
+        """An operation was handed `g` and answers `pulled` for one of its arguments."""
+        order, primitive = operation.node.order, operation.primitive
+        if order not in self._seen:
+            self._seen.add(order)
+            for k, part in enumerate(g) if primitive.outputs else [(None, g)]:
+                self._arrive((order, k), part)
         parent, _, i, like = edge
-        arg = np.asarray(operation.point.args[i])
-        shape, dtype = like or (arg.shape, arg.dtype)
-        pulled = _copied(pulled)
         if primitive.elementwise and np.ndim(g) == 0:  # one number for all elements
             pulled = np.broadcast_to(pulled, np.shape(operation.point.ans))
-        answer = conform(pulled, shape, dtype, primitive.broadcasts)
-        size = conform(np.abs(pulled), shape, dtype, primitive.broadcasts)
-        self.sent.setdefault(parent.order, []).append((operation, answer, size))
+        arg = np.asarray(operation.point.args[i])
+        shape, dtype = like or (arg.shape, arg.dtype)
+        answer = np.array(conform(pulled, shape, dtype, primitive.broadcasts))  # the engine may add to `pulled` in place
+        is_stretched = np.shape(pulled) != shape
+        size = conform(np.abs(pulled), shape, dtype, primitive.broadcasts) if is_stretched else answer
+        self._sent.setdefault(_key(parent), []).append(_Sent(operation, answer, size))
+
+    def close(self, results: dict[Leaf, Any]) -> None:
+        """The leaves' gradients have arrived, and what is left has not."""
+        for leaf, (g, _) in results.items():
+            self._arrive(_key(leaf), g)
+        for key in list(self._sent):
+            if key[0] in self._makers:
+                self._arrive(key, None)
+
+    def _arrive(self, key: Any, arrived: Any) -> None:
+        sent = self._sent.pop(key, [])
+        if not sent or len(sent) == 1 and arrived is not None and np.array_equal(arrived, sent[0].answer):
+            return
+        expected = sum([one.answer for one in sent])
+        size = sum([np.abs(one.size) for one in sent])
+        unit = float(np.finfo(getattr(arrived, "dtype", np.dtype(float))).eps) / 2
+        off = np.abs((0 if arrived is None else arrived) - expected)
+        if not np.all(np.isfinite(expected)) or np.all(off <= _ROUNDINGS * unit * size):
+            return
+        index = tuple([int(k) for k in np.unravel_index(int(np.argmax(off)), np.shape(off))])
+        error = float(np.max(off)) / float(np.max(np.abs(expected)) or np.inf)
+        senders = [one.sender.primitive.name + (f" ({one.sender.line})" if one.sender.line else "") for one in sent]
+        message = (
+            f"the gradient that arrives is not the sum of what {', '.join(senders)} sent back, but off by {error:.1e}, "
+            f"the worst at {list(index)}, although every rule is right: the engine's own sum is wrong"
+        )
+        maker = self._makers.get(key[0])
+        if maker is None:
+            shapes = (np.shape(expected),)
+            self.culprits.append(Culprit("leaf", "ACCUMULATION", "the result", shapes, error, None, index, message))
+        else:
+            self.culprits.append(maker.culprit("ACCUMULATION", "the result", message, error, index))
+
+
+def _key(receiver: Any) -> tuple[int, int | None]:
+    return (receiver.node.order, receiver.index) if isinstance(receiver, Output) else (receiver.order, None)
 
 
 def find_accumulation(root: Tensor, seed: Any, known: list[Operation]) -> list[Culprit]:
@@ -51,7 +102,7 @@ def find_accumulation(root: Tensor, seed: Any, known: list[Operation]) -> list[C
     WrongAnswer
         Where the engine's backward fails.
     """
-    ledger = _Ledger()
+    ledger = _Ledger(known)
     try:
         with _spied(known, ledger):
             results = engine.pull(root._node, seed)
@@ -59,51 +110,8 @@ def find_accumulation(root: Tensor, seed: Any, known: list[Operation]) -> list[C
         raise
     except Exception as error:
         raise WrongAnswer(f"backward raised {type(error).__name__}: {error}") from error
-    for leaf, (g, _) in results.items():
-        ledger.arrived[leaf.order] = _copied(g)
-    by_order = {operation.node.order: operation for operation in known}
-    culprits = []
-    for node in [*_leaves(root), *operations(root._node)]:
-        culprit = _wrong_sum(node, ledger, by_order) if node is not root._node else None
-        if culprit is not None:
-            culprits.append(culprit)
-    return culprits[::-1]
-
-
-def _wrong_sum(node: Any, ledger: _Ledger, by_order: dict[int, Operation]) -> Culprit | None:
-    sent = ledger.sent.get(node.order, [])
-    if isinstance(node, Output):
-        arrived = ledger.arrived.get(node.node.order, [None] * node.count)[node.index]
-    else:
-        arrived = ledger.arrived.get(node.order)
-    if not sent or arrived is None and isinstance(node, Node) and node.order not in by_order:
-        return None
-    expected = sum([answer for _, answer, _ in sent])
-    size = sum([size for _, _, size in sent])
-    unit = float(np.finfo(getattr(arrived, "dtype", np.dtype(float))).eps) / 2
-    off = np.abs((0 if arrived is None else arrived) - expected)
-    if np.all(off <= _ROUNDINGS * unit * size) or not np.all(np.isfinite(expected)):
-        return None
-    index = tuple([int(k) for k in np.unravel_index(int(np.argmax(off)), np.shape(off))])
-    largest = float(np.max(np.abs(expected)))
-    error = float(np.max(off)) / largest if largest > 0 else np.inf
-    consumers = ", ".join([f"{op.primitive.name}{f' ({op.line})' if op.line else ''}" for op, _, _ in sent])
-    message = (
-        f"the gradient that reaches it is not the sum of what {consumers} sent back, but off by {error:.1e}, the worst "
-        f"at {list(index)}, although every rule is right: the engine's own sum is wrong"
-    )
-    shape = np.shape(expected)
-    maker = by_order.get(node.node.order if isinstance(node, Output) else node.order)
-    if maker is None:
-        return Culprit("leaf", "ACCUMULATION", "the result", (shape,), error, None, index, message)
-    return maker.culprit("ACCUMULATION", "the result", message, error, index)
-
-
-def _leaves(root: Tensor) -> list[Leaf]:
-    found = {root._node.order: root._node} if isinstance(root._node, Leaf) else {}
-    for node in operations(root._node):
-        found.update({edge[0].order: edge[0] for edge in node.edges if isinstance(edge[0], Leaf)})
-    return list(found.values())
+    ledger.close(results)
+    return ledger.culprits
 
 
 @contextmanager
@@ -143,14 +151,10 @@ def _spied_primitive(operation: Operation, ledger: _Ledger) -> Primitive:
         return _spied_edge(operation, (edges[i][0], original.rule(i, cached), i, edges[i][3]), ledger)[1]
 
     def add_to(out: Any, g: Any, *saved: Any) -> None:
-        before = _copied(out)
+        before = np.array(out)
         original.add_to(out, g, *saved)  # type: ignore[misc]
         ledger.note(operation, next(iter(edges.values())), g, out - before)
 
     twin.rule = rule  # type: ignore[method-assign]
     twin.add_to = None if original.add_to is None else add_to
     return twin
-
-
-def _copied(x: Any) -> Any:
-    return None if x is None else np.array(x)

@@ -14,7 +14,7 @@ from .accumulation import find_accumulation
 from .complex_step import quiet
 from .culprits import Blame, Culprit
 from .recall import Operation, recall
-from .trial import Undecided, WrongAnswer, examine
+from .trial import Draws, Undecided, WrongAnswer, examine
 
 
 def blame(loss: Any, *args: Any, rng: np.random.Generator | None = None) -> Blame:
@@ -87,9 +87,10 @@ def _blame(root: Tensor, rng: np.random.Generator) -> Blame:
     culprits: list[Culprit] = list(recalled.stale)
     untestable: Counter[str] = recalled.unknown
     tested: list[Operation] = []
+    draws = Draws(rng)
     for operation in recalled.operations:
         try:
-            culprits += examine(operation, rng)
+            culprits += examine(operation, draws)
             tested.append(operation)
         except Undecided as reason:
             untestable[f"{operation.primitive.name}: {reason}"] += 1
