@@ -1,4 +1,7 @@
-"""Run the benchmarks: ``python -m benchmarks [W1 W4 ...] [--rounds N] [--json FILE]``."""
+"""Run the benchmarks: ``python -m benchmarks [W1 W4 ...] [--rounds N] [--json FILE]``.
+
+``python -m benchmarks gradcheck`` counts instead how often gradient checkers are wrong.
+"""
 
 import os
 import sys
@@ -9,6 +12,11 @@ if __name__ == "__main__":
         os.environ[name] = "1"
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     os.environ["NPROC"] = "1"  # the size of XLA's pool of threads, which that flag leaves at the number of cores
+
+    if sys.argv[1:2] == ["gradcheck"]:
+        from .gradcheck_rates import main
+
+        sys.exit(main(sys.argv[2:]))
 
     from .harness import main
 

@@ -125,5 +125,7 @@ PROBLEMS = [
         lambda b: np.sum(np.linalg.solve(STIFF, b) ** 2),
         V,
         lambda b: 2.0 * np.linalg.solve(STIFF.T, np.linalg.solve(STIFF, b)),
+        # The factorisations of the constant matrix round differently, and by 1e-8 the gradient is not that of f.
+        expected=frozenset({"PASS", "INCONCLUSIVE"}),
     ),
 ]

@@ -20,7 +20,7 @@ STEEP = functools.partial(Problem, kind="steep")
 CANCELLATION = functools.partial(Problem, kind="cancellation")
 LONG = functools.partial(Problem, kind="long sum")
 
-#: Where the derivative is far below the rounding of f, a checker may say that it cannot tell.
+#: Where the derivative is below the rounding of f, a checker may say that it cannot tell.
 UNSEEN = frozenset({"PASS", "INCONCLUSIVE"})
 N = 12
 X, Y, POSITIVE = normal(20, N), normal(21, N), uniform(22, 0.5, 2.0, N)
@@ -178,7 +178,11 @@ PROBLEMS = [
     CANCELLATION("log-sum-exp of 1e4", logsumexp, normal(27, 10_000), softmax),
     CANCELLATION("log-sum-exp of 1e4, spread", logsumexp, 30.0 * normal(28, 10_000), softmax),
     CANCELLATION(
-        "(1 - cos x) / x**2 at 1e-3", lambda x: np.sum((1.0 - np.cos(x)) / x**2), 1e-3 * POSITIVE, versine_gradient
+        "(1 - cos x) / x**2 at 1e-3",
+        lambda x: np.sum((1.0 - np.cos(x)) / x**2),
+        1e-3 * POSITIVE,
+        versine_gradient,
+        expected=UNSEEN,
     ),
     CANCELLATION("(exp(x) - 1) / x at 1e-4", lambda x: np.sum((np.exp(x) - 1.0) / x), 1e-4 * POSITIVE, expm1_gradient),
     CANCELLATION("log(1 + x) at 1e-8", lambda x: np.sum(np.log(1.0 + x)), 1e-8 * POSITIVE, lambda x: 1.0 / (1.0 + x)),
