@@ -1,8 +1,8 @@
 """Derivatives by the complex step: the witness that reads no backward rule and has no step to choose.
 
-For an analytic f, ``Im f(x + i h u) / h`` is the derivative of f in the direction u, up to a term in ``h^2``. Nothing is
-subtracted, so that h may be as small as ``2^-200`` and the answer is right to rounding. The price is that f must go
-on to be analytic at complex arguments: `lifts` says what is computed instead of the functions that are not.
+For an analytic f, ``Im f(x + i h u) / h`` is the derivative of f in the direction u, up to a term in ``h^2``. Nothing
+is subtracted, so that h may be as small as ``2^-200`` and the answer is right to rounding. The price is that f must
+be analytic: `lifts` says what is computed instead of the functions that are not.
 
 W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real functions" (1998).
 """
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..graph import Leaf, Node, Output, enable_grad, watching
+from ..graph import Leaf, Output, enable_grad, watching
 from ..primitive import Primitive
 from ..tensor import Tensor
 from .lifts import LIFTS, Lift, Unavailable
@@ -177,16 +177,20 @@ def push(
         raise
     except Exception as error:
         raise Unavailable(f"{primitive.name}: fails at complex arguments: {type(error).__name__}: {error}") from error
-    size = max([_largest(args[i]) for i in directions])
-    if not primitive.outputs and not _same(np.real(lifted), np.asarray(ans), size):
-        # A badly conditioned problem may be computed otherwise; then one unit in the last place does as much.
+
+    def size() -> float:
+        return max([_largest(args[i]) for i in directions])
+
+    def change() -> float:
+        """What one unit in the last place does, where a badly conditioned problem is computed in another way."""
         rng = np.random.default_rng(0)
         beside = primitive.forward(*[_wobble(arg, rng) for arg in args], **kwargs)
         beside = beside[0] if primitive.cached_rules else beside
-        size = max(size, 16 * _largest(np.subtract(beside, ans)) / _AGREES["d"])
+        return 0.0 if primitive.outputs else 16 * _largest(np.subtract(beside, ans)) / _AGREES["d"]
+
     if not primitive.outputs:
-        return _slope(primitive, lifted, ans, size)
-    return [_slope(primitive, part, out, size) for part, out in zip(lifted, ans, strict=True)]
+        return _slope(primitive, lifted, ans, size, change)
+    return [_slope(primitive, part, out, size, change) for part, out in zip(lifted, ans, strict=True)]
 
 
 def lift(primitive: Primitive) -> Lift:
@@ -211,30 +215,31 @@ def _step(primitive: Primitive, x: Any, u: Any) -> Any:
     return z[()]
 
 
-def _slope(primitive: Primitive, z: Any, ans: Any, size: float) -> Any:
+def _slope(primitive: Primitive, z: Any, ans: Any, *sizes: Callable[[], float]) -> Any:
     """The derivative, from a complex result and the real one."""
     if np.asarray(ans).dtype.kind not in "f":
         return None
     z, ans = np.asarray(z), np.asarray(ans)
     if z.dtype.kind != "c":
         raise Unavailable(f"{primitive.name}: answers real numbers for complex arguments")
-    if z.shape != ans.shape or not _same(z.real, ans, size):
+    if z.shape != ans.shape or not any(_same(z.real, ans, size) for size in sizes):
         raise Unavailable(f"{primitive.name}: the real part at complex arguments is not the result at real ones")
     return z.imag[()] / STEP
 
 
-def _same(actual: Any, expected: Any, size: float) -> bool:
-    """Whether two arrays are the same up to rounding in numbers of `size`, and neither finite where the other is not."""
-    finite = np.isfinite(expected)
-    if not np.array_equal(finite, np.isfinite(actual)):
+def _same(actual: Any, expected: Any, size: Callable[[], float]) -> bool:
+    """Whether two arrays are the same up to rounding in numbers of that size, and finite in the same places."""
+    difference = actual - expected
+    if not np.isfinite(np.sum(difference)) and not np.array_equal(np.isfinite(actual), np.isfinite(expected)):
         return False
-    return _largest(actual - expected) <= _AGREES.get(expected.dtype.char, _AGREES["f"]) * max(size, _largest(expected))
+    off = _largest(difference)
+    return off == 0 or off <= _AGREES.get(expected.dtype.char, _AGREES["f"]) * max(size(), _largest(expected))
 
 
 def _largest(x: Any) -> float:
     """The largest of the finite elements in magnitude."""
-    x = np.abs(x)
-    return float(np.max(x, initial=0, where=np.isfinite(x)))
+    largest = float(max(np.max(x, initial=0), -np.min(x, initial=0)))
+    return largest if np.isfinite(largest) else float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
 
 
 def _wobble(x: Any, rng: np.random.Generator) -> Any:

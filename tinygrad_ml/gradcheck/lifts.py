@@ -169,7 +169,7 @@ def _extremum(function: Callable[..., Any]) -> Lift:
     return lifted
 
 
-def _quantile(z: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False, **_: Any) -> Any:
+def _quantile(z: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: bool = False, **_: Any) -> Any:
     """Between two of the sorted elements: which two, and where, the same quantile of 0, 1, 2, ... tells."""
     axes = tuple(range(z.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     last = np.moveaxis(z, axes, range(-len(axes), 0))

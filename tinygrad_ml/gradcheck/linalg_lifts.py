@@ -70,7 +70,7 @@ def _eigenpairs(a: Any, values: Any, vectors: Any) -> tuple[Any, Any]:
     return values + 1j * step[..., n], vectors + 1j * _swap(step[..., :n])
 
 
-def _eigh(a: Any, UPLO: str = "L") -> tuple[Any, Any]:
+def _eigh(a: Any, UPLO: Any = "L") -> tuple[Any, Any]:
     return _eigenpairs(_symmetric(a, UPLO.upper() == "U"), *np.linalg.eigh(np.real(a), UPLO))
 
 

@@ -159,7 +159,7 @@ _iv = _on_circle(sp.iv, _but_at_zero_for_fractions)
 
 
 def _ive(order: Any, z: Any) -> Any:
-    """Scaled by ``exp(-x)`` or, to the left of 0, by ``exp(x)``; SciPy scales by the real part, which is not analytic."""
+    """Scaled by ``exp(-x)``, or by ``exp(x)`` to the left of 0; SciPy scales by the real part: that is not analytic."""
     x = np.real(z)
 
     def scaled(order: Any, w: Any) -> Any:
