@@ -3,6 +3,8 @@
 Wrap arrays in `Tensor` and call ``backward()``, or hand a function written in plain NumPy to `grad` and its kin.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import functional
 from .custom import defvjp, primitive
 from .functional import (
@@ -23,6 +25,9 @@ from .memory import keep_freed_memory
 from .tensor import Tensor
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
+if TYPE_CHECKING:
+    from . import gradcheck
+
 __version__ = "0.1.0"
 
 tensor = Tensor
@@ -34,6 +39,7 @@ __all__ = [
     "elu",
     "enable_grad",
     "functional",
+    "gradcheck",
     "gelu",
     "grad",
     "hessian",
@@ -55,3 +61,12 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Parts that few programs need are loaded by those that do."""
+    if name == "gradcheck":
+        import importlib
+
+        return importlib.import_module(".gradcheck", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

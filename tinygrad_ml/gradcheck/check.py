@@ -64,8 +64,8 @@ def check_gradient(
     -----
     A gradient passes if ``|<gradient, u> - derivative along u|`` is within the error bound of the numerical derivative
     and the rounding error of the gradient. Where finite differences cannot tell, the verdict is INCONCLUSIVE, never
-    PASS. KINK, CUSP, JUMP and NONFINITE say why there is no derivative; ``ok`` is true at a kink if the gradient lies between
-    the slopes on its sides and is right beside it.
+    PASS. KINK, CUSP, JUMP and NONFINITE say why there is no derivative; ``ok`` is true at a kink if the gradient lies
+    between the slopes on its sides and is right beside it.
 
     Examples
     --------

@@ -211,7 +211,7 @@ class _Scheme:
     @property
     def is_irregular(self) -> bool:
         """Whether the differences still change as those of a smooth function do not."""
-        return any(self._doubts[-6:])
+        return any(self._doubts[4:])
 
     def has_settled(self, enough: float) -> bool:
         """Whether the best entry is much closer to the truth than the differences have been, or as close as need be."""

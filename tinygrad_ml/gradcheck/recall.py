@@ -241,7 +241,9 @@ class _Recall:
         for i, kept in enumerate(known):
             if _is_kept(kept) or kept is None and i not in edges and not node.primitive.broadcasts:
                 continue  # None is taken for an argument that was None
-            shape, dtype = (kept.shape, kept.dtype) if isinstance(kept, Shell) else self.likes.get(node.order, ((), float))
+            shape, dtype = (
+                (kept.shape, kept.dtype) if isinstance(kept, Shell) else self.likes.get(node.order, ((), float))
+            )
             if i in edges:
                 parent, like = edges[i]
                 value = self._value(parent)

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..transforms import value_and_grad
+from .blame import blame
 from .complex_step import Unavailable, along
 from .numeric import as_array, as_number
 
@@ -105,9 +106,10 @@ class Subject:
         return float(found.value), float(found.noise)
 
 
-def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any) -> Subject:
-    """The subject that a user describes by a function, a point and, perhaps, a gradient."""
-    args, roots = arguments(f, x)
+def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any, roots: list[str] | None = None) -> Subject:
+    """What a user describes by a function, a point and, perhaps, a gradient; `roots` names the arguments."""
+    args, found = arguments(f, x)
+    roots = roots or found
     names = [path for arg, root in zip(args, roots, strict=True) for path in tree.paths(arg, root)]
     flat, rebuild = tree.flatten(args)
     if not flat:
@@ -130,8 +132,6 @@ def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any) -> 
         return along(lambda *moved: call(f, moved), leaves, directions)
 
     def find_culprits() -> Any:
-        from .blame import blame
-
         return blame(lambda *moved: call(f, moved), *[a.copy() for a in arrays])
 
     return Subject(
@@ -141,7 +141,7 @@ def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any) -> 
         arrays,
         lambda leaves: call(f, leaves),
         ours if gradient is None else theirs,
-        label="engine" if gradient is None else "gradient",
+        label="engine" if gradient is None else "analytic",
         moves=gradient is None or callable(gradient),
         engine=None if gradient is None else ours,
         complex_step=complex_step,

@@ -141,9 +141,7 @@ class Trial:
             us = {i: self.us[i] for i in moving}
             slopes = push(self.primitive, self.point.args, self.operation.kwargs, us, self.point.ans)
             slopes = slopes if self.primitive.outputs else [slopes]
-            self._steps[moving] = [
-                _product(slope, v) for v, slope in zip(self.v, slopes, strict=True) if v is not None
-            ]
+            self._steps[moving] = [_product(slope, v) for v, slope in zip(self.v, slopes, strict=True) if v is not None]
         return self._steps[moving]
 
     def stepped(self, moving: tuple[int, ...]) -> tuple[float, float]:
@@ -171,7 +169,9 @@ class Trial:
     @property
     def size(self) -> float:
         """The sum of the magnitudes of the weighted results."""
-        return sum([float(np.sum(np.abs(_product(y, v)))) for v, y in zip(self.v, self.parts, strict=True) if v is not None])
+        return sum(
+            [float(np.sum(np.abs(_product(y, v)))) for v, y in zip(self.v, self.parts, strict=True) if v is not None]
+        )
 
     def unit(self, sides: Sequence[Side]) -> float:
         """The rounding error of the coarsest precision that takes part."""

@@ -83,7 +83,7 @@ def draw(rng: np.random.Generator, array: np.ndarray, elementwise: bool = False)
     if array.dtype.kind == "c":
         return np.asarray(u * scale * np.exp(2j * math.pi * rng.uniform(size=array.shape)))
     u = u * scale
-    # On a grid so coarse that ``array + t * u`` is exact for every t: rounding it would look like noise of the function.
+    # On a grid so coarse that ``array + t * u`` is exact: its rounding would look like noise of the function.
     grid = np.spacing(size + np.abs(u)) * 2.0**42
     return np.asarray(np.where(np.abs(u) < grid, sign, np.rint(u / grid)) * grid)
 
