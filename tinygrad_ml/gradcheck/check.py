@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..transforms import grad
-from .complex_step import Unavailable
 from .numeric import slope
 from .report import Report, Row, Verdict, Worst
 from .subject import Arrays, Subject, arguments, from_function
 from .verdict import Direction, Judgement, draw, judge, product, worst_element
 
 #: Worst first.
-_ORDER = (Verdict.FAIL, Verdict.NONFINITE, Verdict.JUMP, Verdict.CUSP, Verdict.KINK)
+_ORDER = (Verdict.FAIL, Verdict.NONFINITE, Verdict.JUMP, Verdict.CUSP, Verdict.KINK, Verdict.INCONCLUSIVE)
 #: An array is looked at alone unless one wrong element of this relative size would have shown in the common directions.
 _SHARP = 1e-9
 #: A direction is drawn once more, by the elements' own sizes, where it resolves less than this.
@@ -188,7 +187,7 @@ class _Check:
                 findings[k].evaluations += subject.evaluations - before
         rows = [self._finished(k, findings[k]) if k in findings else self._idle(k) for k in self._all()]
         worst = _worst(together)
-        if worst is not None and worst.verdict in _ORDER and all(row.verdict is Verdict.PASS for row in rows):
+        if worst is not None and all(row.verdict is Verdict.PASS for row in rows):
             row = self._row(0, worst.verdict, worst.reason, worst.inside)
             row.name, row.shape, row.trace = "all of them together", (), worst.slope
             rows.append(row)
@@ -285,7 +284,7 @@ class _Check:
         engine = self._engine()
         if engine is not None:
             row.witnesses["engine"] = product([engine[k]], [judgement.direction[k]])[0]
-        stepped = self._complex_step(judgement.direction)
+        stepped = self.subject.complex_slope(judgement.direction)
         if stepped is not None:
             row.witnesses["complex step"] = stepped[0]
         if finding.share is None:
@@ -307,18 +306,9 @@ class _Check:
                     self._engines = None  # written for another library
         return self._engines
 
-    def _complex_step(self, direction: Direction) -> tuple[float, float] | None:
-        if self.subject.complex_step is None:
-            return None
-        try:
-            found = self.subject.complex_step([a.copy() for a in self.subject.wide], direction)
-        except Unavailable:
-            return None
-        return float(found.value), float(found.noise)
-
     def _doubted(self, k: int, passed: Judgement) -> Judgement:
         """Finite differences are content; is the complex step? Where it points, they look again, at one element."""
-        stepped = self._complex_step(passed.direction)
+        stepped = self.subject.complex_slope(passed.direction)
         rounding = product([self.gradient[k]], [passed.direction[k]])[2]
         if stepped is None or not abs(stepped[0] - passed.analytic) > 2 * (stepped[1] + rounding):
             return passed
@@ -331,7 +321,7 @@ class _Check:
         return closer if closer.verdict is Verdict.FAIL else passed
 
     def _by_complex_step(self, direction: Direction) -> tuple[float, float]:
-        return self._complex_step(direction) or (math.nan, math.inf)
+        return self.subject.complex_slope(direction) or (math.nan, math.inf)
 
     def _by_differences(self, direction: Direction) -> tuple[float, float]:
         moved = list(zip(self.subject.wide, direction, strict=True))
@@ -366,7 +356,7 @@ class _Check:
                 index = tuple([int(i) for i in np.unravel_index(flat, g.shape)])
                 return Worst(index, float(g[index]), float(engine[k][index]))
             self.engine_is_wrong = True
-        stepped = self._complex_step(failed.direction)
+        stepped = self.subject.complex_slope(failed.direction)
         is_sound = stepped is not None and abs(stepped[0] - failed.slope.value) <= failed.slope.bound + stepped[1]
         derivative = self._by_complex_step if is_sound else self._by_differences
         index = worst_element(self.subject, self.gradient, k, u, derivative)
@@ -380,5 +370,5 @@ class _Check:
 
 def _worst(judgements: Sequence[Judgement]) -> Judgement | None:
     """The most serious of what forbids PASS; None where all pass or cannot tell."""
-    serious = [j for j in judgements if j.verdict in _ORDER]
+    serious = [j for j in judgements if j.is_rough or j.verdict not in (Verdict.PASS, Verdict.INCONCLUSIVE)]
     return min(serious, key=lambda j: (_ORDER.index(j.verdict), j.inside), default=None)

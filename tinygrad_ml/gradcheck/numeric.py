@@ -4,8 +4,9 @@ Nothing here knows of automatic differentiation: a function is something that ca
 
 Central differences at steps h, h / 4, h / 16, ... err by a series in h^2, which Richardson's extrapolation removes term
 by term (Ridders 1982; Neville's scheme). How far the entries of the scheme are apart bounds what is left of the series;
-the noise of the function, measured at seven points close together (More & Wild 2011, "Estimating computational noise"),
-bounds what rounding adds. The entry of the least bound is the answer, unless finer steps contradict it.
+the noise of the function, measured at seven points close together and where finer steps scatter more (compare More &
+Wild 2011, "Estimating computational noise"), bounds what rounding adds. The entry of the least bound is the answer,
+unless finer steps contradict it.
 
 The second difference ``(phi(h) - 2 phi(0) + phi(-h)) / h`` tells smooth functions from others: it goes to 0 with h
 unless the slopes on the two sides differ (a kink), or there are none (a cusp, a jump, an oscillation).
@@ -14,7 +15,7 @@ unless the slopes on the two sides differ (a kink), or there are none (a cusp, a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -22,10 +23,19 @@ import numpy as np
 
 from ..tree import flatten, paths
 
-DOUBLE, SINGLE = 2.0**-53, 2.0**-24
+DOUBLE = 2.0**-53
 
 _FIRST_STEP, _RATIO = 2.0**-3, 4.0
 _EXTRAPOLATIONS = 4
+#: The finest points, in units of `NEAREST` of the finest step. Not at equal distances: with those, rounding errors may
+#: lie on a straight line, and noise is taken for slope.
+_PLACES = (-9, -6, -2, 0, 3, 7, 10)
+NEAREST = 2.0**-5
+_POWERS = np.vander(np.array(_PLACES, dtype=float), 3, increasing=True)
+_PARABOLA = np.linalg.pinv(_POWERS)
+_SLOPE_ERROR = float(np.sqrt(np.sum(np.square(_PARABOLA[1]))))
+#: What is lower in a staircase, in relation to the function, is taken for rounding in a lower precision.
+_ROUNDING, _ROUNDING_OF_ONE = 2.0**-17, 2.0**-40
 #: How many finer steps must have failed to improve on an answer.
 _AGE = 3
 
@@ -73,36 +83,36 @@ class Slope:
         The finest step that went into it.
     bend : float
         The slope on the right minus that on the left where there is a kink, 0 elsewhere.
-    change : float
-        The largest change of the function over the steps that were tried.
+    size, change : float
+        The size of the function, and its largest change over the steps that were tried.
     rungs : tuple of Rung
     findings : tuple of str
     evaluations : int
-    is_flat : bool
-        It moves under coarse steps only, like a staircase.
+    stair : float
+        The height of the steps where the function is a staircase: flat under fine steps, but not under coarse ones.
     """
 
     value: float = math.nan
     bound: float = math.inf
     step: float = math.nan
     bend: float = 0.0
+    size: float = 0.0
     change: float = 0.0
     rungs: tuple[Rung, ...] = ()
     findings: tuple[str, ...] = ()
     evaluations: int = 0
-    is_flat: bool = False
+    stair: float = 0.0
 
 
 class Line:
     """``phi(t) = <weights, f(t)>`` for a function `f` of one number that returns a number or an array."""
 
-    def __init__(self, f: Callable[[float], Any], weights: Any = 1.0) -> None:
+    def __init__(self, f: Callable[[float], Any], weights: Any) -> None:
         self._f = f
         self._weights = weights
         self.evaluations = 0
         self.origin = self(0.0)
-        size = float(np.sqrt(np.sum(np.square(np.asarray(weights * self.origin, dtype=np.float64)))))
-        self.size = size if math.isfinite(size) else math.inf
+        self.size = _length(np.asarray(weights * self.origin, dtype=np.float64))
 
     def __call__(self, t: float) -> Any:
         self.evaluations += 1
@@ -118,6 +128,14 @@ class Line:
         """``<weights, high - low>``: one projection of a difference errs less than the difference of two."""
         with np.errstate(all="ignore"):
             return float(np.sum(self._weights * (high - low)))
+
+
+def _length(values: np.ndarray) -> float:
+    """The root of the sum of squares, also where these would underflow; infinite where it is not a number."""
+    largest = float(np.max(np.abs(values), initial=0))
+    if not math.isfinite(largest):
+        return math.inf
+    return largest * math.sqrt(float(np.sum(np.square(values / largest)))) if largest else 0.0
 
 
 class _Entry:
@@ -141,7 +159,9 @@ class _Scheme:
     def __init__(self, power: int, noise: float) -> None:
         self._power, self._noise = power, noise
         self._steps: list[float] = []
+        self.differences: list[float] = []
         self._row: list[_Entry] = []
+        self._doubts: list[float] = []
         self._live: list[_Entry] = []
         self.largest = 0.0
         self.best: _Entry | None = None
@@ -149,8 +169,11 @@ class _Scheme:
     def add(self, step: float, difference: float) -> None:
         rung, noise = len(self._steps), self._noise / step
         self._steps.append(step)
+        self.differences.append(difference)
         self.largest = max(self.largest, abs(difference))
         row = [_Entry(rung, 0, difference, noise, math.inf, 0.0)]
+        self._doubts.append(self._irregularity(noise))
+        doubt = max(self._doubts[-1], self._doubts[-2] / _RATIO) if rung else 0.0
         for j, above in enumerate(self._row[:_EXTRAPOLATIONS], start=1):
             left = row[-1]
             factor = (
@@ -160,7 +183,7 @@ class _Scheme:
             )
             value = left.value + (left.value - above.value) / (factor - 1)
             grown = (factor * left.noise + above.noise) / (factor - 1)
-            spread = max(abs(value - left.value), abs(value - above.value))
+            spread = max(abs(value - left.value), abs(value - above.value), doubt)
             if j < len(self._row):
                 spread = max(spread, abs(value - self._row[j].value) / 4)
             row.append(_Entry(rung, j, value, grown, spread, abs(difference - value)))
@@ -171,6 +194,21 @@ class _Scheme:
         self._live = [e for e in self._live if abs(difference - e.value) <= e.reach + 2 * noise] + row[1:]
         self._row = row
         self.best = min(self._live, key=lambda e: e.bound, default=None)
+
+    def _irregularity(self, noise: float) -> float:
+        """The change of the last difference where changes do not fall off as those of a smooth function do, else 0."""
+        if len(self.differences) < 3:
+            return 0.0
+        a, b, c = self.differences[-3:]
+        falls_off = abs(c - b) <= 4 * noise or abs(b - a) >= _RATIO ** (self._power - 0.5) * abs(c - b)
+        return 0.0 if falls_off else abs(c - b)
+
+    @property
+    def memory(self) -> float:
+        """What irregular changes of the differences leave if they go on as they have come."""
+        if not any(self._doubts[-6:]):
+            return 0.0
+        return max([doubt / _RATIO**age for age, doubt in enumerate(reversed(self._doubts))])
 
     def has_settled(self, enough: float) -> bool:
         """Whether the best entry is much closer to the truth than the differences have been, or as close as need be."""
@@ -196,24 +234,13 @@ def slope(f: Callable[[float], Any], weights: Any = 1.0) -> Slope:
     if not math.isfinite(line.size):
         return Slope(evaluations=line.evaluations, findings=("nonfinite",))
     precision = float(np.finfo(line.origin.dtype).eps) / 2 if line.origin.dtype.kind == "f" else DOUBLE
-    found = _climb(line, max(precision, DOUBLE))
-    is_staircase = found.is_flat and not 0 < found.bound < 1e-6 * abs(found.value)
-    if is_staircase and precision < SINGLE:
-        # Flat under the finest steps, but not under coarse ones: it may calculate in single precision inside.
-        again = _climb(line, SINGLE)
-        is_rounding = (
-            bool(again.rungs)
-            and not again.is_flat
-            and again.rungs[0].noise * again.rungs[0].step <= 32 * SINGLE * line.size
-        )
-        found = again if is_rounding else found
-    return replace(found, evaluations=line.evaluations)
+    return replace(_climb(line, max(precision, DOUBLE)), size=line.size, evaluations=line.evaluations)
 
 
 def _climb(line: Line, unit: float) -> Slope:
     """Walk down the ladder of steps until the answer does not get better; `unit` is the rounding error of `line`."""
-    last = unit ** (2 / 3) / 4
-    near = _Near(line, last / 8, unit)
+    last = 2.0 ** round(math.log2(unit) * 2 / 3 - 2)
+    near = _Near(line, last * NEAREST, unit)
     if not near.is_finite:
         return Slope(findings=("nonfinite",))
     samples: list[_Sample] = []
@@ -229,10 +256,24 @@ def _climb(line: Line, unit: float) -> Slope:
         step /= _RATIO
     if len(samples) < 3:
         return Slope(findings=("nonfinite",))
+    noise, stair = max(near.noise, _scatter(samples)), 0.0
+    if noise > near.noise:
+        ladder = _Ladder(noise, samples)
+    if near.is_still and ladder.is_flat:
+        # Still at the finest points: it may be a staircase, for one because it calculates in single precision inside.
+        rises = [abs(sample.slope) * 2 * sample.step for sample in samples]
+        lowest = max([rise for rise in reversed(rises) if rise > 0][:3], default=0.0)
+        is_rounding = lowest <= _ROUNDING * max(line.size, *rises) or DOUBLE / 8 <= lowest <= _ROUNDING_OF_ONE
+        if is_rounding and 2 * lowest > noise:
+            stair, noise = lowest, 2 * lowest
+            ladder = _Ladder(noise, samples)
     best, bend, finding = ladder.slopes.best, 0.0, ""
-    value, bound, used = (
-        (math.nan, math.inf, samples[-1]) if best is None else (best.value, best.bound, samples[best.rung])
-    )
+    value, bound, used = math.nan, math.inf, samples[-1]
+    if best is not None:
+        value, bound, used = best.value, best.bound, samples[best.rung]
+        rest = 4 * ladder.slopes.memory
+        if 0 < abs(value) <= rest:  # no more than what is left of t^2 sin(1/t) at this step
+            bound = max(bound, rest)
     power = near.power_law(samples)
     if power is not None:
         value, bound, finding = math.nan, math.inf, "jump" if power < _JUMP else "cusp"
@@ -242,30 +283,29 @@ def _climb(line: Line, unit: float) -> Slope:
     else:
         finding = "unsettled"
         for end in range(len(samples) - 1, len(samples) - 6, -1):  # a kink nearer than the finest steps can tell
-            if end >= 6 and samples[end].step < 1e-7 and (bend := _kink(samples[:end], near.noise)):
+            if end < 6 or samples[end].step > 1e-7:
+                break
+            if bend := _Ladder(noise, samples[:end]).kink:
                 finding, used = "kink", samples[end - 1]
                 value, bound = used.slope, abs(used.slope - samples[end - 2].slope)
                 break
-    change = max([sample.change for sample in samples])
     return Slope(
         value=value,
         bound=bound,
         step=used.step,
         bend=bend,
-        change=change,
-        rungs=tuple([Rung(sample.step, sample.slope, near.noise / sample.step) for sample in samples]),
+        change=max([sample.change for sample in samples]),
+        rungs=tuple([Rung(sample.step, sample.slope, noise / sample.step) for sample in samples]),
         findings=(finding,) if finding else (),
-        is_flat=near.is_flat and any([abs(s.slope) * s.step > 8 * near.noise for s in samples]),
+        stair=stair,
     )
 
 
-def _kink(samples: list[_Sample], noise: float) -> float:
-    """How much the slope changes at a kink that coarse steps see, or 0."""
-    ladder = _Ladder(noise)
-    for sample in samples:
-        ladder.add(sample)
-    bend = ladder.bends.best
-    return bend.value if bend is not None and abs(bend.value) > 4 * bend.bound and ladder.bends.has_settled(0) else 0.0
+def _scatter(samples: Sequence[_Sample]) -> float:
+    """The noise that shows where difference quotients differ the more, the finer the step."""
+    changes = [abs(b.slope - a.slope) for a, b in zip(samples, samples[1:], strict=False)]
+    grown = [k for k in range(max(1, len(changes) - 3), len(changes)) if changes[k] > changes[k - 1]]
+    return 2 * float(np.median([changes[k] * samples[k + 1].step for k in grown])) if len(grown) > 1 else 0.0
 
 
 class _Sample:
@@ -283,21 +323,25 @@ class _Sample:
 class _Near:
     """The function at seven points so close together that they tell its noise."""
 
-    def __init__(self, line: Line, fine: float, unit: float) -> None:
-        rises = [line.rise(line(k * fine), line.origin) if k else 0.0 for k in range(-3, 4)]
-        self.is_finite = all(map(math.isfinite, rises))
-        self.is_flat = not any(rises)
-        self._fine, self._rises, self._floor = fine, rises, unit * line.size
+    def __init__(self, line: Line, unit_step: float, unit: float) -> None:
+        self._steps = [place * unit_step for place in _PLACES]
+        self._rises = [line.rise(line(step), line.origin) if step else 0.0 for step in self._steps]
+        self._floor = unit * line.size
+        self.is_finite = all(map(math.isfinite, self._rises))
+        self.is_still = not any(self._rises)
         if not self.is_finite:
             return
+        _, slope, _ = coefficients = _PARABOLA @ self._rises
+        level = _length(_POWERS @ coefficients - self._rises) / 2
         #: Whether what looks like noise may be a jump or a cusp: only coarser steps will tell.
         self.is_suspect = any([_power(side) is not None for side in self._sides()])
-        self.noise = 4 * (self._floor if self.is_suspect else max(_noise_level(rises), self._floor))
-        self.slope = sum([k * rise for k, rise in zip(range(-3, 4), rises, strict=True)]) / (28 * fine)
-        self.slope_error = 2 * self.noise / (3 * fine)
+        self.noise = 4 * max(0.0 if self.is_suspect else level, self._floor)
+        self.slope = float(slope) / unit_step
+        self.slope_error = 2 * self.noise * _SLOPE_ERROR / unit_step
 
     def _sides(self) -> list[list[tuple[float, float]]]:
-        sides = [[(k * self._fine, abs(self._rises[3 + sign * k])) for k in (1, 2, 3)] for sign in (1, -1)]
+        moves = [(abs(step), abs(rise)) for step, rise in zip(self._steps, self._rises, strict=True)]
+        sides = [list(reversed(moves[:3])), moves[4:]]
         return [side for side in sides if min([rise for _, rise in side]) > 64 * self._floor]
 
     def power_law(self, samples: list[_Sample]) -> float | None:
@@ -322,12 +366,14 @@ def _power(points: list[tuple[float, float]]) -> float | None:
 class _Ladder:
     """What the steps so far tell: the slope, and whether it is the same on both sides."""
 
-    def __init__(self, noise: float) -> None:
-        self.slopes, self.bends = _Scheme(2, noise), _Scheme(1, 2 * noise)
+    def __init__(self, noise: float, samples: Sequence[_Sample] = ()) -> None:
+        self.slopes, self._bends = _Scheme(2, noise), _Scheme(1, 2 * noise)
+        for sample in samples:
+            self.add(sample)
 
     def add(self, sample: _Sample) -> None:
         self.slopes.add(sample.step, sample.slope)
-        self.bends.add(sample.step, (sample.right - sample.left) / sample.step)
+        self._bends.add(sample.step, (sample.right - sample.left) / sample.step)
 
     def is_done(self, near: _Near) -> bool:
         """Whether the answer has survived finer steps, agrees with the finest, and will not get much better."""
@@ -336,43 +382,40 @@ class _Ladder:
             best is not None
             and self.slopes.age >= _AGE
             and abs(best.value - near.slope) <= best.bound + near.slope_error
-            and (best.bound <= 1e-6 * abs(best.value) or best.bound <= 8 * best.noise)
+            and (self.is_sharp or best.bound <= 8 * best.noise)
             and self.is_settled
         )
 
     @property
+    def is_sharp(self) -> bool:
+        best = self.slopes.best
+        return best is not None and best.bound <= 1e-6 * abs(best.value)
+
+    @property
+    def is_flat(self) -> bool:
+        best = self.slopes.best
+        return best is None or abs(best.value) <= best.bound
+
+    @property
     def is_settled(self) -> bool:
-        best, bend = self.slopes.best, self.bends.best
-        return (
-            best is not None
-            and bend is not None
-            and self.slopes.has_settled(0.0)
-            and self.bends.has_settled(1e-6 * abs(best.value))
-        )
+        best = self.slopes.best
+        return best is not None and self.slopes.has_settled(0.0) and self._bends.has_settled(1e-6 * abs(best.value))
 
     @property
     def bend(self) -> float:
         """The slope on the right minus that on the left, 0 where they are the same."""
-        best, bend = self.slopes.best, self.bends.best
-        assert best is not None and bend is not None
-        is_kink = abs(bend.value) > max(4 * bend.bound, 4 * best.bound, 1e-9 * abs(best.value))
-        return bend.value if is_kink else 0.0
+        best = self.slopes.best
+        assert best is not None
+        return self.kink if abs(self.kink) > max(4 * best.bound, 1e-9 * abs(best.value)) else 0.0
 
-
-def _noise_level(values: list[float]) -> float:
-    """The standard deviation of the noise in values at equidistant points (More & Wild 2011, algorithm ECNoise)."""
-    differences = np.asarray(values)
-    gamma, levels, changes = 1.0, [], []
-    for k in range(1, len(values)):
-        differences = np.diff(differences)
-        gamma *= 0.5 * k / (2 * k - 1)
-        levels.append(math.sqrt(gamma * float(np.mean(np.square(differences)))))
-        changes.append(bool(np.min(differences) < 0 < np.max(differences)))
-    for k in range(len(levels) - 2):
-        three = levels[k : k + 3]
-        if max(three) <= 4 * min(three) and changes[k]:
-            return levels[k]
-    return max(levels[2:])
+    @property
+    def kink(self) -> float:
+        """The change of the slope at a kink, as several steps see it alike; 0 where there is none."""
+        bend = self._bends.best
+        if bend is None or abs(bend.value) <= 4 * bend.bound or not self._bends.has_settled(0.0):
+            return 0.0
+        alike = [d for d in self._bends.differences if abs(d - bend.value) < 0.2 * abs(bend.value)]
+        return bend.value if len(alike) >= 3 else 0.0
 
 
 def derivative(f: Callable[[Any], Any], x: Any, direction: Any = None) -> Derivative:

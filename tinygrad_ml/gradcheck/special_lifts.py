@@ -193,9 +193,7 @@ SPECIAL_LIFTS: dict[Any, Lift] = {
     sp.betaln: _betaln,
     sp.beta: _with_logarithm(sp.beta, _betaln),
     sp.poch: _with_logarithm(sp.poch, lambda z, m: _gammaln(z + m) - _gammaln(z)),
-    sp.binom: _with_logarithm(
-        sp.binom, lambda n, k: _gammaln(n + 1) - _gammaln(k + 1) - _gammaln(n - k + 1)
-    ),
+    sp.binom: _with_logarithm(sp.binom, lambda n, k: _gammaln(n + 1) - _gammaln(k + 1) - _gammaln(n - k + 1)),
     sp.j0: lambda z: _jv(0, z),
     sp.j1: lambda z: _jv(1, z),
     sp.jv: _jv,

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..transforms import value_and_grad
+from .complex_step import Unavailable, along
 from .numeric import as_array, as_number
 
 Arrays = list[np.ndarray]
@@ -60,7 +61,7 @@ class Subject:
     ) -> None:
         self.caller, self.title, self.names, self.arrays = caller, title, list(names), list(arrays)
         self._function, self._gradient, self.label, self.moves = function, gradient, label, moves
-        self.engine, self.complex_step, self.blame = engine, complex_step, blame
+        self.engine, self._complex_step, self.blame = engine, complex_step, blame
         self.evaluations = 0
         self.notes: list[str] = []
         self.wide = [a.astype(np.result_type(a.dtype, np.float64)) for a in self.arrays]
@@ -71,7 +72,8 @@ class Subject:
         self.evaluations += 1
         if self._native:
             arrays = [a.astype(b.dtype) for a, b in zip(arrays, self.arrays, strict=True)]
-        return as_number(self.caller, self._function(arrays))
+        with np.errstate(all="ignore"):
+            return as_number(self.caller, self._function(arrays))
 
     def value_here(self) -> Any:
         """The function at the point; finds out whether it takes double precision."""
@@ -89,7 +91,18 @@ class Subject:
 
     def gradient(self, arrays: Arrays | None = None) -> Arrays:
         """The gradient that is checked, here or at other arrays."""
-        return self._gradient([a.copy() for a in (self.arrays if arrays is None else arrays)])
+        with np.errstate(all="ignore"):
+            return self._gradient([a.copy() for a in (self.arrays if arrays is None else arrays)])
+
+    def complex_slope(self, direction: list[Any]) -> tuple[float, float] | None:
+        """The derivative along a direction by the complex step, and its rounding error; None where it has none."""
+        if self._complex_step is None:
+            return None
+        try:
+            found = self._complex_step([a.copy() for a in self.wide], direction)
+        except Unavailable:
+            return None
+        return float(found.value), float(found.noise)
 
 
 def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any) -> Subject:
@@ -114,8 +127,6 @@ def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any) -> 
         return matched(caller, found if len(args) > 1 else (found,), args, roots, names, arrays)
 
     def complex_step(leaves: Arrays, directions: list[Any]) -> Any:
-        from .complex_step import along
-
         return along(lambda *moved: call(f, moved), leaves, directions)
 
     def find_culprits() -> Any:
@@ -151,9 +162,11 @@ def arguments(f: Callable[..., Any], x: Any) -> tuple[tuple[Any, ...], list[str]
     if several and signature is not None:
         several = _takes(signature, len(x)) and (isinstance(x, tuple) or not _takes(signature, 1))
     args = tuple(x) if several and isinstance(x, (tuple, list)) else (x,)
-    names = [] if signature is None else [
-        p.name for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
+    names = (
+        []
+        if signature is None
+        else [p.name for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    )
     return args, [names[i] if i < len(names) else ("x" if len(args) == 1 else f"x[{i}]") for i in range(len(args))]
 
 

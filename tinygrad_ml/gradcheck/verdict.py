@@ -18,8 +18,8 @@ Direction = list[Any]
 
 #: A gradient counts as seen if an error of this relative size would have shown.
 _SIGHT = 1e-2
-#: A derivative that is this much smaller than the change of the function counts as zero.
-_NOTHING = 1e-6
+#: A derivative counts as zero if it is this much smaller than the change of the function, or than the function.
+_LITTLE_CHANGE, _LITTLE = 1e-6, 1e-9
 
 
 @dataclass
@@ -41,6 +41,8 @@ class Judgement:
     reason : str
     inside : bool
         At a kink: whether the gradient lies between the slopes on its two sides.
+    is_rough : bool
+        Difference quotients do not settle.
     """
 
     direction: Direction
@@ -51,11 +53,12 @@ class Judgement:
     verdict: Verdict = Verdict.PASS
     reason: str = ""
     inside: bool = False
+    is_rough: bool = False
 
     @property
     def resolution(self) -> float:
         """The relative error that would have been seen."""
-        scale = max(self.size, _NOTHING * self.slope.change)
+        scale = max(self.size, _LITTLE_CHANGE * self.slope.change, _LITTLE * self.slope.size)
         return self.tolerance / scale if scale else 0.0 if self.tolerance == 0 else math.inf
 
     @property
@@ -78,8 +81,11 @@ def draw(rng: np.random.Generator, array: np.ndarray, elementwise: bool = False)
     sign = rng.choice([-1.0, 1.0], array.shape)
     u = rng.uniform(0.5, 1.5, array.shape) * sign
     if array.dtype.kind == "c":
-        u = u * np.exp(2j * math.pi * rng.uniform(size=array.shape))
-    return np.asarray(u * scale)
+        return np.asarray(u * scale * np.exp(2j * math.pi * rng.uniform(size=array.shape)))
+    u = u * scale
+    # On a grid so coarse that ``array + t * u`` is exact for every t: rounding it would look like noise of the function.
+    grid = np.spacing(size + np.abs(u)) * 2.0**42
+    return np.asarray(np.where(np.abs(u) < grid, sign, np.rint(u / grid)) * grid)
 
 
 def product(gradient: Sequence[np.ndarray], direction: Direction) -> tuple[float, float, float]:
@@ -115,7 +121,7 @@ def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.rand
     elif not math.isfinite(analytic):
         verdict.verdict, verdict.reason = Verdict.FAIL, "the gradient is not finite where the function is smooth"
     elif "unsettled" in found.findings:
-        verdict.verdict = Verdict.INCONCLUSIVE
+        verdict.verdict, verdict.is_rough = Verdict.INCONCLUSIVE, True
         verdict.reason = "difference quotients do not settle: the function oscillates at all scales, or is too noisy"
     elif "kink" in found.findings:
         low, high = sorted((found.value - found.bend / 2, found.value + found.bend / 2))
@@ -125,7 +131,17 @@ def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.rand
             f"the function has a kink at this point, with slopes {low:.6g} and {high:.6g}, and the gradient's "
             f"{analytic:.6g} lies {'between' if verdict.inside else 'outside of'} them"
         )
+    elif found.change == 0 and abs(analytic) < 32 * 2.0**-53:
+        verdict.verdict = Verdict.INCONCLUSIVE if analytic else Verdict.PASS
+        verdict.reason = "the function does not move at all: its change is lost in rounding" if analytic else ""
     elif abs(analytic - found.value) > verdict.tolerance and not _has_appealed(subject, gradient, verdict, rng):
+        if found.stair and abs(analytic) * found.rungs[-1].step <= found.stair:
+            verdict.verdict = Verdict.INCONCLUSIVE
+            verdict.reason = (
+                f"the function is a staircase with steps of {found.stair:.1g}: flat close by, as the gradient says, "
+                f"but it climbs with {found.value:.6g} from step to step"
+            )
+            return verdict
         verdict.verdict = Verdict.FAIL
         verdict.reason = (
             f"the derivative is {found.value:.10g} to within {found.bound:.1g}, and the gradient says {analytic:.10g}"
@@ -144,13 +160,15 @@ def _has_appealed(subject: Subject, gradient: Arrays, verdict: Judgement, rng: n
 
     It is evaluated at four points beside this one, as near as floating-point numbers can be.
     """
-    if not subject.moves:
-        return False
     change = 0.0
-    for _ in range(4):
-        beside = [np.nextafter(a, a + rng.choice([-1, 1], a.shape)) if a.dtype.kind == "f" else a for a in subject.arrays]
+    for _ in range(4 if subject.moves else 0):
+        beside = [
+            np.nextafter(a, a + rng.choice([-1, 1], a.shape)) if a.dtype.kind == "f" else a for a in subject.arrays
+        ]
         change = max(change, abs(product(subject.gradient(beside), verdict.direction)[0] - verdict.analytic))
-    verdict.tolerance += 3 * change
+    stepped = subject.complex_slope(verdict.direction)
+    # The noise of the complex step tells how constants inside of the function that are bad matrices amplify rounding.
+    verdict.tolerance += 3 * change + (0.0 if stepped is None else stepped[1])
     return abs(verdict.analytic - verdict.slope.value) <= verdict.tolerance
 
 
