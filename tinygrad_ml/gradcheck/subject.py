@@ -67,6 +67,8 @@ class Subject:
         self.notes: list[str] = []
         self.wide = [a.astype(np.result_type(a.dtype, np.float64)) for a in self.arrays]
         self._native = False
+        #: The last direction of the complex step, and its answer.
+        self._stepped: tuple[list[Any] | None, tuple[float, float] | None] = (None, None)
 
     def value(self, arrays: Arrays) -> Any:
         """The function, at arrays in double precision."""
@@ -99,11 +101,15 @@ class Subject:
         """The derivative along a direction by the complex step, and its rounding error; None where it has none."""
         if self._complex_step is None:
             return None
-        try:
-            found = self._complex_step([a.copy() for a in self.wide], direction)
-        except Unavailable:
-            return None
-        return float(found.value), float(found.noise)
+        before, answer = self._stepped
+        if before is None or any(u is not v for u, v in zip(direction, before, strict=True)):
+            try:
+                found = self._complex_step([a.copy() for a in self.wide], direction)
+                answer = float(found.value), float(found.noise)
+            except Unavailable:
+                answer = None
+            self._stepped = direction, answer
+        return answer
 
 
 def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any, roots: list[str] | None = None) -> Subject:
