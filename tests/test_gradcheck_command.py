@@ -100,6 +100,8 @@ class Needy(Logistic):
         super().__init__(penalty)
 
 instance = Needy(0.5)
+homeless = Needy(0.5)
+homeless.initial_parameters = None
 '''
 
 
@@ -154,8 +156,8 @@ def checked(monkeypatch):
         calls.append({"x": x, "gradient": gradient, "order": order, "directions": directions, "rng": rng})
         return Report("gradient", [Row("x", (), "float64", Verdict.PASS)], rng)
 
-    def check_model(model, X, y, rng=None):
-        calls.append({"model": model, "X": X, "y": y, "rng": rng})
+    def check_model(model, X, y, *, directions=3, rng=None):
+        calls.append({"model": model, "X": X, "y": y, "directions": directions, "rng": rng})
         return Report("model", [Row("x", (), "float64", Verdict.PASS)], rng)
 
     monkeypatch.setattr(command, "check_gradient", check_gradient)
@@ -269,11 +271,11 @@ class TestArguments:
 
     def test_of_a_model(self, run, checked):
         run("models:Logistic")
-        run("models:instance", "--shape", "11,2", "--dtype", "float32")
+        run(*"models:instance --shape 11,2 --dtype float32 --directions 7 --seed 3".split())
         first, second = checked
         assert first["X"].shape == (20, 5) and first["X"].dtype == np.float64
         assert second["X"].shape == (11, 2) and second["X"].dtype == np.float32
-        assert second["model"].penalty == 0.5
+        assert second["model"].penalty == 0.5 and (second["directions"], second["rng"]) == (7, 3)
         for call in checked:
             assert call["y"].shape == (len(call["X"]),) and set(call["y"]) == {0, 1}
 
@@ -401,6 +403,7 @@ MISTAKES = {
     "shapes of a model": ("models:Logistic --shape 3,2 --shape 3", ("--shape was given 2 times", "that of X")),
     "scalar for a model": ("models:Logistic --shape scalar", ("samples first", "--shape 20,5")),
     "model that raises": ("models:Logistic --shape 7", ("cannot check models:Logistic with X (7,) and y (7,)",)),
+    "model without parameters": ("models:homeless", ("cannot check models:homeless", "initial_parameters(X, y)")),
     "no data": ("functions:right --data no.npz", ("cannot read arrays from no.npz: No such file", "numpy.savez")),
     "data that are none": ("functions:right --data functions.py", ("cannot read arrays from functions.py",)),
     "data without the argument": ("functions:affine --data y.npz", ("'W'", "y.npz has no array", "it has 'y'")),

@@ -151,7 +151,7 @@ def _check_model(found: Any, options: argparse.Namespace) -> Report:
         X = targets.drawn(shape, options.dtype, rng)
         y = rng.permutation(np.arange(shape[0]) % 2)
     with _clear_errors(f"{target} with X {X.shape} and y {y.shape}"):
-        report = check_model(model, X, y, rng=seed)
+        report = check_model(model, X, y, directions=options.directions, rng=seed)
     if not options.data:
         report.notes.append(
             f"drawn: X {X.shape} standard normal, y of labels 0 and 1; --seed {seed} draws the same again"
