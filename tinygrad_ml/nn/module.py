@@ -18,7 +18,8 @@ class Module:
 
     Write a class with the layers as attributes and a method `forward`. Parameters and modules are found in the
     attributes and in lists, tuples and dicts among them, in the order in which they were assigned, and are called by
-    dotted names: ``"encoder.layers.0.weight"``. What is found twice, as a shared weight, appears once, by its first name.
+    dotted names: ``"encoder.layers.0.weight"``. What is found twice, as a shared weight, appears once, by its first
+    name.
 
     Attributes
     ----------
