@@ -187,7 +187,7 @@ class _Check:
                 findings[k].evaluations += subject.evaluations - before
         rows = [self._finished(k, findings[k]) if k in findings else self._idle(k) for k in self._all()]
         worst = _worst(together)
-        # If every array is right alone, a FAIL of all together is rounding; but a function may be rough along both only.
+        # With every array right alone, a FAIL of all together is rounding; but a function may be rough along both only.
         is_rough = worst is not None and worst.verdict is not Verdict.FAIL
         if worst is not None and is_rough and all(row.verdict is Verdict.PASS for row in rows):
             row = self._row(0, worst.verdict, worst.reason, worst.inside)

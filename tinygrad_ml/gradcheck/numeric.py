@@ -323,16 +323,25 @@ def _climb(line: Line, unit: float, grain: float) -> Slope:
 def _scatter(samples: Sequence[_Sample]) -> float:
     """The noise that shows where difference quotients differ the more, the finer the step."""
     changes = [abs(b.slope - a.slope) for a, b in zip(samples, samples[1:], strict=False)]
+    rises = [change * sample.step for change, sample in zip(changes, samples[1:], strict=True)]
     grown = [k for k in range(max(1, len(changes) - 3), len(changes)) if changes[k] > changes[k - 1]]
-    return 2 * float(np.median([changes[k] * samples[k + 1].step for k in grown])) if len(grown) > 1 else 0.0
+    noise = float(np.median([rises[k] for k in grown])) if len(grown) > 1 else 0.0
+    if len(rises) >= 8:
+        earlier, recent = float(np.median(rises[-8:-4])), float(np.median(rises[-4:]))
+        if recent > earlier / 64:  # those of a smooth function would have gone down by 64 with every step
+            noise = max(noise, min(earlier, recent))
+    return 2 * noise
 
 
 def _height(samples: Sequence[_Sample]) -> tuple[float, float]:
     """The height of the stairs of a function that is flat under the finest steps, and of its largest rise."""
-    highest = max([abs(sample.slope) * 2 * sample.step for sample in samples])
-    fine = samples[6:]
-    heights = [abs(b.slope - a.slope) * b.step for a, b in zip(fine, fine[1:], strict=False)]
-    return max(heights, default=0.0) or (highest if highest <= _ROUNDING_OF_ONE else 0.0), highest
+    rises = [abs(sample.slope) * 2 * sample.step for sample in samples]
+    moving = [k for k, rise in enumerate(rises) if rise > 0]
+    if not moving:
+        return 0.0, 0.0
+    last = moving[-1]
+    pairs = list(zip(samples, samples[1:], strict=False))[max(last - 2, 0) : last + 1]
+    return max([rises[last], *[abs(b.slope - a.slope) * b.step for a, b in pairs]]), max(rises)
 
 
 class _Sample:

@@ -146,6 +146,15 @@ def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.rand
                 f"but it climbs with {found.value:.6g} from step to step"
             )
             return verdict
+        stepped = subject.complex_slope(direction)
+        if stepped is not None and abs(analytic - found.value) <= _SIGHT * size:
+            if abs(stepped[0] - analytic) <= min(stepped[1] + rounding, 0.01 * abs(analytic - found.value)):
+                verdict.verdict = Verdict.INCONCLUSIVE
+                verdict.reason = (
+                    f"finite differences object by {abs(analytic - found.value):.1g}, but the complex step sides with "
+                    "the gradient: the function is noisier than it shows"
+                )
+                return verdict
         verdict.verdict = Verdict.FAIL
         verdict.reason = (
             f"the derivative is {found.value:.10g} to within {found.bound:.1g}, and the gradient says {analytic:.10g}"
