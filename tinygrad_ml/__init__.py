@@ -26,10 +26,11 @@ from .tensor import Tensor
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from . import gradcheck
+    from . import gradcheck, nn
 
 __version__ = "0.1.0"
 
+_LOADED_WHEN_USED = ("gradcheck", "nn")
 tensor = Tensor
 keep_freed_memory()
 
@@ -49,6 +50,7 @@ __all__ = [
     "leaky_relu",
     "log_softmax",
     "logsumexp",
+    "nn",
     "no_grad",
     "primitive",
     "relu",
@@ -65,8 +67,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Parts that few programs need are loaded by those that do."""
-    if name == "gradcheck":
+    if name in _LOADED_WHEN_USED:
         import importlib
 
-        return importlib.import_module(".gradcheck", __name__)
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
