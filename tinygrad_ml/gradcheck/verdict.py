@@ -18,6 +18,8 @@ Direction = list[Any]
 
 #: A gradient counts as seen if an error of this relative size would have shown.
 _SIGHT = 1e-2
+#: Finite differences convict nobody of an error that is smaller than this.
+_TRUST = 2.0**-36
 #: A derivative counts as zero if it is this much smaller than the change of the function, or than the function.
 _LITTLE_CHANGE, _LITTLE = 1e-6, 1e-9
 
@@ -125,7 +127,7 @@ def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.rand
         verdict.reason = "difference quotients do not settle: the function oscillates at all scales, or is too noisy"
     elif "kink" in found.findings:
         low, high = sorted((found.value - found.bend / 2, found.value + found.bend / 2))
-        slack = verdict.tolerance
+        slack = verdict.tolerance + found.bend_bound / 2
         verdict.verdict, verdict.inside = Verdict.KINK, low - slack <= analytic <= high + slack
         verdict.reason = (
             f"the function has a kink at this point, with slopes {low:.6g} and {high:.6g}, and the gradient's "
@@ -134,6 +136,8 @@ def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.rand
     elif found.change == 0 and abs(analytic) < 32 * 2.0**-53:
         verdict.verdict = Verdict.INCONCLUSIVE if analytic else Verdict.PASS
         verdict.reason = "the function does not move at all: its change is lost in rounding" if analytic else ""
+    elif verdict.tolerance < abs(analytic - found.value) <= _TRUST * size:
+        verdict.tolerance = abs(analytic - found.value)
     elif abs(analytic - found.value) > verdict.tolerance and not _has_appealed(subject, gradient, verdict, rng):
         if found.stair and abs(analytic) * found.rungs[-1].step <= found.stair:
             verdict.verdict = Verdict.INCONCLUSIVE
