@@ -228,6 +228,7 @@ def main(arguments: list[str]) -> int:
         found.append(line)
         print(".", end="", flush=True)
     print("\n" + table([["", *checkers], *([line.title, *map(line.cell, checkers)] for line in found)]))
+    print("A checker that rejects right gradients catches as large a share of the wrong ones without looking.")
     print("\n" + details(found) + "\n\nwithout a derivative:\n" + rough_verdicts(seed))
     if options.json:
         counts = {line.title: {name: dict(tally.verdicts) for name, tally in line.tallies.items()} for line in found}
