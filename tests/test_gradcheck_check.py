@@ -258,8 +258,8 @@ UNSETTLED = "difference quotients do not settle: the function oscillates at all 
 
 
 def noisy(size: float) -> Callable[[Any], Any]:
-    """x^2, and noise of that size that depends on every bit of x."""
-    return lambda x: x * x + size * (int(np.float64(x).view(np.uint64)) * 2654435761 % 2**32 / 2**31 - 1)
+    """x^2, and noise of that size, the same whenever x is the same."""
+    return lambda x: x * x + size * np.random.default_rng(int(np.float64(x).view(np.uint64))).normal()
 
 
 def in_single_precision(x: Any) -> Any:
