@@ -16,7 +16,6 @@ from tinygrad_ml.gradcheck import complex_step, recall, trial
 from tinygrad_ml.gradcheck.blame import blame
 from tinygrad_ml.gradcheck.culprits import Blame
 from tinygrad_ml.graph import Node, watching
-from tinygrad_ml.primitive import Primitive
 
 from .case import Case
 from .op_table import CASES
@@ -389,11 +388,20 @@ def test_a_changed_intermediate_result(rng: np.random.Generator) -> None:
     x = tensor(rng.normal(size=4))
     with watching():
         y, _, loss = chain(x)
-    y.data[1] += 1e-3
+    y._data[1] += 1e-3
     culprit = only(blame(loss, rng=rng))
     assert (culprit.kind, culprit.operation, culprit.input) == ("STALE", "square", "argument 0 (x)")
     assert "argument 0 (x) was changed in place after the operation" in culprit.message
     assert np.isnan(culprit.error)
+
+
+def test_a_changed_constant(rng: np.random.Generator) -> None:
+    x, batch = tensor(rng.normal(size=4)), rng.normal(size=(3, 4))
+    with watching():
+        loss = np.sum(np.tanh(batch @ x)) + np.sum(batch[0] * x)
+    batch[0, 0] = 0.0
+    culprit = only(blame(loss, rng=rng))
+    assert (culprit.kind, culprit.operation, culprit.input) == ("STALE", "matmul", "argument 0 (x1)")
 
 
 def test_a_changed_leaf(rng: np.random.Generator) -> None:
@@ -411,7 +419,7 @@ def test_a_changed_array_that_no_rule_reads(rng: np.random.Generator) -> None:
         y = np.sin(x)
         z = y + 1.0
         loss = np.sum(np.exp(z))
-    y.data[:] = 0
+    y._data[:] = 0
     assert not blame(loss, rng=rng)
 
 
@@ -419,7 +427,7 @@ def test_changed_results_of_a_graph_recorded_as_usual(rng: np.random.Generator) 
     x = tensor(rng.normal(size=4))
     y, _, loss = chain(x)
     assert not blame(loss, rng=rng)
-    y.data[1] += 1e-3
+    y._data[1] += 1e-3
     culprit = only(blame(loss, rng=rng))
     assert (culprit.kind, culprit.operation) == ("STALE", "exp")
     assert "repeated on its arguments it gives another result than was recorded" in culprit.message
@@ -437,7 +445,7 @@ def test_a_changed_array_and_a_wrong_rule_are_told_apart(rng: np.random.Generato
             y = np.tanh(x @ x)
             loss = np.sum(np.exp(y) * y)
         if seed % 2:
-            y.data[seed % 3, 1] *= 1 + 1e-6
+            y._data[seed % 3, 1] *= 1 + 1e-6
         else:
             with_rule(y._node, 0, scaled(1 + 1e-6))
         assert {culprit.kind for culprit in blame(loss, rng=rng)} == {"STALE" if seed % 2 else "RULE"}
@@ -479,16 +487,16 @@ def test_a_sum_that_is_scaled(turn: int, rng: np.random.Generator, monkeypatch: 
 
 
 def test_a_term_that_is_lost(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    def last_alone(node: Any, g: Any, pending: Any, heap: Any) -> None:
-        if node.node.order in pending:
-            pending[node.node.order][1][node.index] = None
-        fill(node, g, pending, heap)
-
     fill = engine._fill_slot
+
+    def forgetful(node: Any, g: Any, pending: Any, heap: Any) -> None:
+        if node.index != 1:
+            fill(node, g, pending, heap)
+
     x = tensor(rng.normal(size=4))
     with watching():
         loss = diamond(x)
-    monkeypatch.setattr(engine, "_fill_slot", last_alone)
+    monkeypatch.setattr(engine, "_fill_slot", forgetful)
     culprit = only(blame(loss, rng=rng))
     assert (culprit.kind, culprit.operation) == ("ACCUMULATION", "split")
     assert "multiply (test_blame.py:" in culprit.message
@@ -498,7 +506,8 @@ def test_a_stretched_axis_that_is_not_summed(rng: np.random.Generator, monkeypat
     x = tensor(rng.normal(size=4))
     with watching():
         loss = diamond(x)
-    monkeypatch.setattr(engine, "unbroadcast", lambda g, shape: g[0] if g.ndim > len(shape) else np.sum(g))
+    right = engine.unbroadcast
+    monkeypatch.setattr(engine, "unbroadcast", lambda g, shape: g[0] if shape == (4,) else right(g, shape))
     culprit = only(blame(loss, rng=rng))
     assert (culprit.kind, culprit.operation, culprit.shapes) == ("ACCUMULATION", "leaf", ((4,),))
 
@@ -531,7 +540,7 @@ def test_the_account_of_no_culprit() -> None:
 
 def test_the_account_of_a_culprit(rng: np.random.Generator) -> None:
     x = tensor([1.0, 4.0])
-    y = np.sqrt(x * 0 + 0.0)
+    y = np.sqrt(x * 0)
     loss = np.sum(np.sin(x)) + np.sum(y)
     sine = next(node for node in rates.recorded(loss) if node.primitive.name == "sin")
     with_rule(sine, 0, scaled(-1.0))
@@ -539,7 +548,7 @@ def test_the_account_of_a_culprit(rng: np.random.Generator) -> None:
         found = blame(loss, rng=rng)
     assert found and found[0].line is None
     lines = str(found).splitlines()
-    assert lines[0] == "1 culprit among 7 operations"
+    assert lines[0] == "1 culprit among 6 operations"
     assert lines[1].startswith("  RULE: sin, shapes (2,) -> (2,): its rule for argument 0 (x) is off by 2.0e+00")
     assert lines[2] == "  record inside tg.gradcheck.watching() to learn the line of every operation"
     assert lines[3:] == ["  not tested: 1", "    sqrt: its derivative is infinite here"]
@@ -578,7 +587,3 @@ def test_what_cannot_be_blamed(loss: Any) -> None:
 
 def test_a_loss_of_several_numbers(rng: np.random.Generator) -> None:
     assert not blame(lambda x: np.exp(x) * x, rng.normal(size=3), rng=rng)
-
-
-def test_primitives_are_not_touched() -> None:
-    assert not any(name in vars(Primitive) for name in ("_spied", "ledger"))

@@ -52,7 +52,9 @@ class _Ledger:
             pulled = np.broadcast_to(pulled, np.shape(operation.point.ans))
         arg = np.asarray(operation.point.args[i])
         shape, dtype = like or (arg.shape, arg.dtype)
-        answer = np.array(conform(pulled, shape, dtype, primitive.broadcasts))  # the engine may add to `pulled` in place
+        answer = np.array(
+            conform(pulled, shape, dtype, primitive.broadcasts)
+        )  # the engine may add to `pulled` in place
         is_stretched = np.shape(pulled) != shape
         size = conform(np.abs(pulled), shape, dtype, primitive.broadcasts) if is_stretched else answer
         self._sent.setdefault(_key(parent), []).append(_Sent(operation, answer, size))

@@ -124,6 +124,8 @@ class _Recall:
         self.likes = self._likes(root)
         self.prints: dict[int, Any] = {}
         self.stale: dict[Any, Culprit] = {}
+        #: The operations of which the result is not what it was, or follows from one that is not.
+        self.tainted: set[int] = set()
         self.unknown: Counter[str] = Counter()
 
     def everything(self) -> Recalled:
@@ -230,7 +232,11 @@ class _Recall:
             return self._operation(node, found)
         operation = self._operation(node, Point(found.args, found.ans, node.saved, node.cache))
         if self._has_changed(node, operation):
+            self.tainted.add(node.order)
             return None
+        if any(_source(edge[0]).order in self.tainted for edge in node.edges):
+            self.tainted.add(node.order)
+            operation = self._operation(node, found)
         self.answers.setdefault(node.order, found.ans)
         return operation
 
@@ -241,7 +247,9 @@ class _Recall:
         for i, kept in enumerate(known):
             if _is_kept(kept) or kept is None and i not in edges and not node.primitive.broadcasts:
                 continue  # None is taken for an argument that was None
-            shape, dtype = (kept.shape, kept.dtype) if isinstance(kept, Shell) else self.likes.get(node.order, ((), float))
+            shape, dtype = (
+                (kept.shape, kept.dtype) if isinstance(kept, Shell) else self.likes.get(node.order, ((), float))
+            )
             if i in edges:
                 parent, like = edges[i]
                 value = self._value(parent)
@@ -276,16 +284,18 @@ class _Recall:
 
     def _has_changed(self, node: Node, operation: Operation) -> bool:
         """Whether repeating the operation gives another result than some node kept."""
-        for parent, _, i, _ in node.edges:
-            for leaf, mark in node.marks or ():
-                owner = leaf.owner()
-                if leaf is parent and owner is not None and not _equal(fingerprint(owner._data), mark):
-                    self._blame_change(operation, i, owner._data)
-                    return True
+        for leaf, mark in node.marks or ():
+            owner = leaf.owner()
+            if owner is not None and not _equal(self._print(owner._data), mark):
+                i = next(edge[2] for edge in node.edges if edge[0] is leaf)
+                self._blame_change(operation, i, owner._data)
+                return True
         then = self.answers.get(node.order)
-        if then is None or _repeats(operation.point.ans, then):
+        if any(_source(edge[0]).order in self.tainted for edge in node.edges):
             return False
-        if not _repeats(run(node.primitive, operation.point.args, operation.kwargs)[0], operation.point.ans):
+        if then is None or repeats(operation.point.ans, then):
+            return False
+        if not repeats(run(node.primitive, operation.point.args, operation.kwargs)[0], operation.point.ans):
             self.unknown[f"{node.primitive.name}: gives another result each time it is called"] += 1
             return True
         message = (
@@ -294,6 +304,10 @@ class _Recall:
         )
         self._report_change(node.order, operation, "an argument", message)
         return True
+
+
+def _source(parent: Any) -> Any:
+    return parent.node if isinstance(parent, Output) else parent
 
 
 def _is_kept(kept: Any) -> bool:
@@ -308,7 +322,7 @@ def _floats(ans: Any) -> list[Any]:
     return [part for part in (ans if isinstance(ans, (tuple, list)) else [ans]) if np.asarray(part).dtype.kind in "fc"]
 
 
-def _repeats(now: Any, then: Any) -> bool:
+def repeats(now: Any, then: Any) -> bool:
     """Whether two results are the same up to rounding."""
     for a, b in zip(_floats(now), _floats(then), strict=True):
         if np.shape(a) != np.shape(b):

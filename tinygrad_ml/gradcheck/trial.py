@@ -16,7 +16,7 @@ import numpy as np
 from . import numeric
 from .complex_step import Unavailable, push
 from .culprits import Culprit
-from .recall import Operation, Point, point_at, run
+from .recall import Operation, Point, point_at, repeats, run
 
 #: Rounding errors that are no fault.
 _ROUNDINGS = 64
@@ -141,9 +141,7 @@ class Trial:
             us = {i: self.us[i] for i in moving}
             slopes = push(self.primitive, self.point.args, self.operation.kwargs, us, self.point.ans)
             slopes = slopes if self.primitive.outputs else [slopes]
-            self._steps[moving] = [
-                _product(slope, v) for v, slope in zip(self.v, slopes, strict=True) if v is not None
-            ]
+            self._steps[moving] = [_product(slope, v) for v, slope in zip(self.v, slopes, strict=True) if v is not None]
         return self._steps[moving]
 
     def stepped(self, moving: tuple[int, ...]) -> tuple[float, float]:
@@ -171,7 +169,9 @@ class Trial:
     @property
     def size(self) -> float:
         """The sum of the magnitudes of the weighted results."""
-        return sum([float(np.sum(np.abs(_product(y, v)))) for v, y in zip(self.v, self.parts, strict=True) if v is not None])
+        return sum(
+            [float(np.sum(np.abs(_product(y, v)))) for v, y in zip(self.v, self.parts, strict=True) if v is not None]
+        )
 
     def unit(self, sides: Sequence[Side]) -> float:
         """The rounding error of the coarsest precision that takes part."""
@@ -252,9 +252,10 @@ def _suspects(trial: Trial, sides: Sequence[Side]) -> list[Side]:
             if trial.is_off(group):
                 suspects += [side for side in group if len(group) == 1 or trial.is_off([side])]
         except Unavailable:
+            _check_repeats(trial)
             found = trial.numeric([side.i for side in group])
             answer, size = trial.analytic(group)
-            if found.findings or not _agree(answer, found, trial.unit(group) * size):
+            if found.findings or not _agree(answer, found, trial.unit(group) * size) or not _tells(found, size):
                 suspects += group
     return suspects
 
@@ -287,48 +288,56 @@ def _fault(trial: Trial, side: Side) -> Culprit | None:
 
 def _convict(flagged: Trial, side: Side, draws: Draws) -> Culprit | None:
     """A culprit where finite differences confirm what the complex step says, here or beside a kink."""
-    operation = flagged.operation
-    reason = ""
+    _check_repeats(flagged)
+    reason = "no derivative here"
     for attempt in range(1 + _NUDGES):
-        trial = flagged if attempt == 0 else _nudged(operation, side, draws)
+        trial = flagged if attempt == 0 else _nudged(flagged.operation, side, draws)
         if trial is None:
             continue
         trial = trial.along({side.i: trial.us[side.i]})
         try:
-            if attempt > 0 and not trial.is_off([side]):
-                return None
-        except Unavailable:
-            pass
-        except WrongAnswer as error:
+            is_off = attempt == 0 or _is_off_or_unknown(trial, side)
+            return _judged(trial, side) if is_off else None
+        except Undecided as error:
             reason = str(error)
+        except WrongAnswer:  # nearby only: an answer of the wrong shape has been reported
             continue
-        slope = trial.numeric([side.i])
-        if slope.findings:
-            reason = f"no derivative here ({', '.join(slope.findings)})"
-            continue
-        index = _worst_element(trial, side)
-        for closer in (trial, _only(trial, side, index)):
-            if closer is None:
-                continue
-            found = slope if closer is trial else closer.numeric([side.i])
-            answer, size = closer.analytic([side])
-            if found.findings or _agree(answer, found, closer.unit([side]) * size):
-                continue
-            if not _agree(answer, found, closer.unit([side]) * size + _appeal(closer, side, answer)):
-                return _verdict(trial, side, index, answer, found)
-        try:
-            trial.step((side.i,))
-        except Unavailable:
-            if _agree(answer, found, closer.unit([side]) * size) and found.bound <= 1e-2 * size:
-                return None
-            reason = "neither the complex step nor finite differences tell its derivative"
-            continue
+    raise Undecided(reason)
+
+
+def _is_off_or_unknown(trial: Trial, side: Side) -> bool:
+    try:
+        return trial.is_off([side])
+    except Unavailable:
+        return True
+
+
+def _judged(trial: Trial, side: Side) -> Culprit | None:
+    """What finite differences say, along the whole direction and, where that passes, at the worst element alone."""
+    slope = trial.numeric([side.i])
+    if slope.findings:
+        raise Undecided(f"no derivative here ({', '.join(slope.findings)})")
+    index = _worst_element(trial, side)
+    if _contradicts(trial, side, slope):
+        return _verdict(trial, side, index, slope)
+    closer = _only(trial, side, index)
+    if closer is None:
+        if not _tells(slope, trial.analytic([side])[1]):
+            raise Undecided("neither the complex step nor finite differences tell its derivative")
         return None
-    raise Undecided(reason or "no derivative here")
+    slope = closer.numeric([side.i])
+    return _verdict(closer, side, index, slope) if not slope.findings and _contradicts(closer, side, slope) else None
 
 
-def _verdict(trial: Trial, side: Side, index: Any, answer: float, slope: numeric.Slope) -> Culprit:
+def _contradicts(trial: Trial, side: Side, slope: numeric.Slope) -> bool:
+    answer, size = trial.analytic([side])
+    rounding = trial.unit([side]) * size
+    return not _agree(answer, slope, rounding) and not _agree(answer, slope, rounding + _appeal(trial, side, answer))
+
+
+def _verdict(trial: Trial, side: Side, index: Any, slope: numeric.Slope) -> Culprit:
     operation = trial.operation
+    answer, _ = trial.analytic([side])
     name = operation.primitive.argument_name(side.i)
     at = _only(trial, side, index)
     error = abs(answer - slope.value) / max(abs(answer), abs(slope.value))
@@ -351,6 +360,21 @@ def _verdict(trial: Trial, side: Side, index: Any, answer: float, slope: numeric
 
 def _agree(answer: float, slope: numeric.Slope, rounding: float) -> bool:
     return abs(answer - slope.value) <= slope.bound + _ROUNDINGS * rounding
+
+
+def _tells(slope: numeric.Slope, size: float) -> bool:
+    """Whether agreement with finite differences means anything."""
+    return slope.bound <= 1e-2 * max(size, abs(slope.value))
+
+
+def _check_repeats(trial: Trial) -> None:
+    """Finite differences need an operation that gives the same result again."""
+    operation = trial.operation
+    first, second = (run(trial.primitive, trial.point.args, operation.kwargs)[0] for _ in range(2))
+    if not repeats(first, second):
+        raise Undecided("gives another result each time it is called")
+    if not repeats(first, trial.point.ans):
+        raise Undecided("repeated on its arguments, it gives another result than was recorded")
 
 
 def _appeal(trial: Trial, side: Side, answer: float) -> float:
