@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -217,8 +217,9 @@ class _Recall:
             for parent, _, i, like in node.edges:
                 kept = node.saved[1 + i]
                 own = (kept.shape, kept.dtype) if hasattr(kept, "dtype") else likes.get(node.order)
-                if like is not None or own is not None:
-                    likes.setdefault(parent.order, like or own)
+                found = like or own
+                if found is not None:
+                    likes.setdefault(parent.order, found)
         return likes
 
     def _as_saved(self, node: Node) -> Operation | None:
@@ -240,10 +241,11 @@ class _Recall:
         self.answers.setdefault(node.order, found.ans)
         return operation
 
-    def _arguments(self, node: Node) -> tuple[list[Any], dict[int, Callable[[], list[Any]]]]:
-        """The arguments, and for those that nobody has a way to draw some."""
+    def _arguments(self, node: Node) -> tuple[list[Any], dict[int, list[Any]]]:
+        """The arguments, and for those that nobody has, some that are drawn."""
         edges = {i: (parent, like) for parent, _, i, like in node.edges}
-        known, drawn = list(node.saved[1:]), {}
+        known: list[Any] = list(node.saved[1:])
+        drawn: dict[int, list[Any]] = {}
         for i, kept in enumerate(known):
             if _is_kept(kept) or kept is None and i not in edges and not node.primitive.broadcasts:
                 continue  # None is taken for an argument that was None
@@ -257,7 +259,7 @@ class _Recall:
                     known[i] = value
                     continue
                 shape, dtype = like or self.likes.get(parent.order, (shape, dtype))
-            drawn[i] = lambda shape=shape, dtype=dtype: _candidates(self.rng, shape, dtype)
+            drawn[i] = _candidates(self.rng, shape, dtype)
         return known, drawn
 
     def _value(self, parent: Any) -> Any:
@@ -269,11 +271,10 @@ class _Recall:
             return self.answers.get(parent.order) if parts is None else parts[parent.index]
         return self.answers.get(parent.order)
 
-    def _complete(self, node: Node, known: list[Any], drawn: Any) -> Point | None:
+    def _complete(self, node: Node, known: list[Any], drawn: dict[int, list[Any]]) -> Point | None:
         """The operation applied to its arguments, with the first draw of the missing ones at which it is finite."""
-        draws = {i: draw() for i, draw in drawn.items()}
         for k in range(5 if drawn else 1):
-            args = tuple([draws[i][k] if i in draws else arg for i, arg in enumerate(known)])
+            args = tuple([drawn[i][k] if i in drawn else arg for i, arg in enumerate(known)])
             try:
                 point = point_at(node, args)
             except Exception:  # out of the domain, or of a shape that does not fit
@@ -348,7 +349,8 @@ def _lines(nodes: Sequence[Node]) -> dict[int, str | None]:
     for line in own:
         before = line or before
         lines.append(before)
-    behind, found = None, {}
+    behind = None
+    found: dict[int, str | None] = {}
     for node, line, earlier in zip(reversed(nodes), reversed(own), reversed(lines), strict=True):
         behind = line or behind
         if line is not None:

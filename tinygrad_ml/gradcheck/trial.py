@@ -330,9 +330,16 @@ def _judged(trial: Trial, side: Side) -> Culprit | None:
 
 
 def _contradicts(trial: Trial, side: Side, slope: numeric.Slope) -> bool:
+    """Whether finite differences contradict the rule, and side with the complex step where that is available."""
     answer, size = trial.analytic([side])
     rounding = trial.unit([side]) * size
-    return not _agree(answer, slope, rounding) and not _agree(answer, slope, rounding + _appeal(trial, side, answer))
+    if _agree(answer, slope, rounding) or _agree(answer, slope, rounding + _appeal(trial, side, answer)):
+        return False
+    try:
+        stepped, _ = trial.stepped((side.i,))
+    except Unavailable:
+        return True
+    return abs(stepped - slope.value) <= 0.1 * abs(answer - slope.value)
 
 
 def _verdict(trial: Trial, side: Side, index: Any, slope: numeric.Slope) -> Culprit:
