@@ -262,28 +262,28 @@ def _suspects(trial: Trial, sides: Sequence[Side]) -> list[Side]:
 
 def _fault(trial: Trial, side: Side) -> Culprit | None:
     """What is wrong with an answer whatever the derivative is."""
-    operation = trial.operation
-    name = operation.primitive.argument_name(side.i)
-    whose = f"its {'cached ' * side.is_cached}rule for {name}"
     try:
         pulled = trial.answer(side)
     except WrongAnswer as error:
-        return operation.culprit("RULE", name, f"{whose} {error}")
-    bad = ~np.isfinite(pulled)
-    if not np.any(bad):
+        return _accused(trial.operation, side, "RULE", str(error))
+    if np.isfinite(np.sum(pulled)) or np.all(np.isfinite(pulled)):
         return None
     if not all(np.all(np.isfinite(a)) for a in (*trial.parts, trial.point.args[side.i])):
         raise Undecided("its arguments or its result are not finite, nor is its gradient")
-    index = tuple([int(k) for k in np.argwhere(bad)[0]])
-    value = pulled[index]
+    index = tuple([int(k) for k in np.argwhere(~np.isfinite(pulled))[0]])
     u = np.zeros(side.shape)
     u[index] = trial.us[side.i][index].real
     slope = trial.along({side.i: u}).numeric([side.i])
-    if slope.findings and not np.isnan(value):
+    if slope.findings and not np.isnan(pulled[index]):
         raise Undecided("its derivative is infinite here")
-    known = f"is {slope.value / float(u[index]):.6g}" if not slope.findings else "does not exist"
-    message = f"{whose} answers {value} at {list(index)} for finite numbers, where the derivative {known}"
-    return operation.culprit("NONFINITE", name, message, index=index)
+    weighted = f"is {slope.value / float(u[index]):.6g}" if not slope.findings else "does not exist"
+    message = f"answers {pulled[index]} at {list(index)} for finite numbers, where the derivative {weighted}"
+    return _accused(trial.operation, side, "NONFINITE", message, index=index)
+
+
+def _accused(operation: Operation, side: Side, kind: str, what: str, **details: Any) -> Culprit:
+    name = operation.primitive.argument_name(side.i)
+    return operation.culprit(kind, name, f"its {'cached ' * side.is_cached}rule for {name} {what}", **details)
 
 
 def _convict(flagged: Trial, side: Side, draws: Draws) -> Culprit | None:
@@ -343,26 +343,20 @@ def _contradicts(trial: Trial, side: Side, slope: numeric.Slope) -> bool:
 
 
 def _verdict(trial: Trial, side: Side, index: Any, slope: numeric.Slope) -> Culprit:
-    operation = trial.operation
     answer, _ = trial.analytic([side])
-    name = operation.primitive.argument_name(side.i)
-    at = _only(trial, side, index)
     error = abs(answer - slope.value) / max(abs(answer), abs(slope.value))
     place = ""
+    at = _only(trial, side, index)
     if at is not None:
         g = float(_product(trial.answer(side)[index], 1.0))
-        try:
-            true = at.stepped((side.i,))[0] / float(at.us[side.i][index])
-            error = abs(g - true) / max(abs(g), abs(true))
-            place = f", the worst at {list(index)}"
-        except Unavailable:
-            pass
-    whose = f"its {'cached ' * side.is_cached}rule for {name}"
-    message = (
-        f"{whose} is off by {error:.1e}{place}; along a random direction it answers {answer:.12g}, "
-        f"and the derivative is {slope.value:.12g} (finite differences, bound {slope.bound:.1e})"
+        true = at.stepped((side.i,))[0] / float(at.us[side.i][index])
+        error = abs(g - true) / max(abs(g), abs(true))
+        place = f", the worst at {list(index)}"
+    what = (
+        f"is off by {error:.1e}{place}; along a random direction it answers {answer:.12g}, and the derivative is "
+        f"{slope.value:.12g} (finite differences, bound {slope.bound:.1e})"
     )
-    return operation.culprit("RULE", name, message, error, index)
+    return _accused(trial.operation, side, "RULE", what, error=error, index=index)
 
 
 def _agree(answer: float, slope: numeric.Slope, rounding: float) -> bool:
