@@ -252,7 +252,6 @@ def _suspects(trial: Trial, sides: Sequence[Side]) -> list[Side]:
             if trial.is_off(group):
                 suspects += [side for side in group if len(group) == 1 or trial.is_off([side])]
         except Unavailable:
-            _check_repeats(trial)
             found = trial.numeric([side.i for side in group])
             answer, size = trial.analytic(group)
             if found.findings or not _agree(answer, found, trial.unit(group) * size) or not _tells(found, size):
@@ -412,7 +411,10 @@ def _nudged(operation: Operation, side: Side, draws: Draws) -> Trial | None:
 
 
 def _worst_element(trial: Trial, side: Side) -> tuple[int, ...] | None:
-    """Where the answer is wrong, by halving the elements that move; None where the complex step cannot tell."""
+    """Where the answer is worst, by halving the elements that move; None where the complex step cannot tell.
+
+    Relative to its own size: the rounding errors of large elements would hide the fault of a small one.
+    """
     u = trial.us[side.i]
     if np.iscomplexobj(u):
         return None
@@ -426,8 +428,9 @@ def _worst_element(trial: Trial, side: Side) -> tuple[int, ...] | None:
                 part = np.zeros(u.size)
                 part[half] = u.reshape(-1)[half]
                 part = part.reshape(u.shape)
-                slope, _ = trial.along({side.i: part}).stepped((side.i,))
-                off.append(abs(float(np.sum(_product(g, part))) - slope))
+                slope, size = trial.along({side.i: part}).stepped((side.i,))
+                terms = _product(g, part)
+                off.append(abs(float(np.sum(terms)) - slope) / (size + float(np.sum(np.abs(terms))) or 1.0))
             places = halves[int(np.argmax(off))]
     except Unavailable:
         return None
