@@ -3,6 +3,8 @@
 Wrap arrays in `Tensor` and call ``backward()``, or hand a function written in plain NumPy to `grad` and its kin.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import functional
 from .custom import defvjp, primitive
 from .functional import (
@@ -23,8 +25,12 @@ from .memory import keep_freed_memory
 from .tensor import Tensor
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
+if TYPE_CHECKING:
+    from . import gradcheck, nn
+
 __version__ = "0.1.0"
 
+_LOADED_WHEN_USED = ("gradcheck", "nn")
 tensor = Tensor
 keep_freed_memory()
 
@@ -34,6 +40,7 @@ __all__ = [
     "elu",
     "enable_grad",
     "functional",
+    "gradcheck",
     "gelu",
     "grad",
     "hessian",
@@ -43,6 +50,7 @@ __all__ = [
     "leaky_relu",
     "log_softmax",
     "logsumexp",
+    "nn",
     "no_grad",
     "primitive",
     "relu",
@@ -55,3 +63,12 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Parts that few programs need are loaded by those that do."""
+    if name in _LOADED_WHEN_USED:
+        import importlib
+
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

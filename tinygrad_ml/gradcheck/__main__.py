@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        _check_folders(options)
+        _check_options(options)
         found = targets.find(options.target)
         report = (_check_model if targets.is_model(found) else _check_function)(found, options)
         print(report)
@@ -84,6 +84,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check_options(options: argparse.Namespace) -> None:
+    """Say before any work what cannot be: options that exclude each other, a file that has nowhere to go."""
+    if options.data and options.shape:
+        raise UsageError("--shape draws the arguments and --data reads them; give one of the two")
+    for path in (options.json, options.html, options.plot):
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+
+
 def _check_function(f: Any, options: argparse.Namespace) -> Report:
     target = options.target
     f = targets.require_function(f, target)
@@ -92,15 +101,14 @@ def _check_function(f: Any, options: argparse.Namespace) -> Report:
         raise UsageError(f"--gradient {options.gradient} is of type {type(gradient).__name__}, and must be a function")
     seed, rng = _seed(options)
     if options.data:
-        if options.shape:
-            raise UsageError("--shape draws the arguments and --data reads them; give one of the two")
         arguments = targets.read_arguments(f, target, options.data, options.dtype)
     else:
         arguments = targets.draw_arguments(f, target, options.shape, options.dtype, rng)
     x = tuple(arguments.values())
     shapes = ", ".join(f"{name} {np.shape(value)}" for name, value in arguments.items())
     try:
-        f(*(np.copy(value)[()] for value in x))
+        with np.errstate(all="ignore"):
+            f(*(np.copy(value)[()] for value in x))
     except Exception as error:
         advice = (
             "the file must hold what it takes"
@@ -114,6 +122,8 @@ def _check_function(f: Any, options: argparse.Namespace) -> Report:
         )
     if not options.data:
         report.notes.append(f"drawn standard normal: {shapes}; --seed {seed} draws the same again")
+        if report.verdict == "NONFINITE":
+            report.notes.append("if these are outside its domain, give others with --data")
     return report
 
 
@@ -141,7 +151,7 @@ def _check_model(found: Any, options: argparse.Namespace) -> Report:
         X = targets.drawn(shape, options.dtype, rng)
         y = rng.permutation(np.arange(shape[0]) % 2)
     with _clear_errors(f"{target} with X {X.shape} and y {y.shape}"):
-        report = check_model(model, X, y, rng=seed)
+        report = check_model(model, X, y, directions=options.directions, rng=seed)
     if not options.data:
         report.notes.append(
             f"drawn: X {X.shape} standard normal, y of labels 0 and 1; --seed {seed} draws the same again"
@@ -158,16 +168,10 @@ def _seed(options: argparse.Namespace) -> tuple[int, np.random.Generator]:
 @contextlib.contextmanager
 def _clear_errors(what: str) -> Iterator[None]:
     try:
-        yield
+        with np.errstate(all="ignore"):  # the verdict tells of what is not finite
+            yield
     except Exception as error:
         raise UsageError(f"cannot check {what}: {targets.told(error)}") from None
-
-
-def _check_folders(options: argparse.Namespace) -> None:
-    """Say before any work that a file has nowhere to go."""
-    for path in (options.json, options.html, options.plot):
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
 
 
 def _write_files(report: Report, options: argparse.Namespace) -> None:

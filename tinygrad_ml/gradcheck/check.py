@@ -63,9 +63,9 @@ def check_gradient(
     Notes
     -----
     A gradient passes if ``|<gradient, u> - derivative along u|`` is within the error bound of the numerical derivative
-    and the rounding error of the gradient. Where finite differences cannot tell, the verdict is INCONCLUSIVE, never PASS.
-    KINK, CUSP, JUMP and NONFINITE say why there is no derivative; ``ok`` is true at a kink if the gradient lies between
-    the slopes on its sides and is right beside it.
+    and the rounding error of the gradient. Where finite differences cannot tell, the verdict is INCONCLUSIVE, never
+    PASS. KINK, CUSP, JUMP and NONFINITE say why there is no derivative; ``ok`` is true at a kink if the gradient lies
+    between the slopes on its sides and is right beside it.
 
     Examples
     --------
@@ -187,7 +187,9 @@ class _Check:
                 findings[k].evaluations += subject.evaluations - before
         rows = [self._finished(k, findings[k]) if k in findings else self._idle(k) for k in self._all()]
         worst = _worst(together)
-        if worst is not None and all(row.verdict is Verdict.PASS for row in rows):
+        # With every array right alone, a FAIL of all together is rounding; but a function may be rough along both only.
+        is_rough = worst is not None and worst.verdict is not Verdict.FAIL
+        if worst is not None and is_rough and all(row.verdict is Verdict.PASS for row in rows):
             row = self._row(0, worst.verdict, worst.reason, worst.inside)
             row.name, row.shape, row.trace = "all of them together", (), worst.slope
             rows.append(row)
@@ -224,15 +226,35 @@ class _Check:
         judgements = []
         for _ in range(self.directions):
             verdict = self._judge_once(moved, elementwise=False)
-            is_blurred = verdict.verdict in (Verdict.NONFINITE, Verdict.INCONCLUSIVE) or verdict.resolution > _BLURRED
-            if is_blurred and verdict.verdict is not Verdict.FAIL and any(map(self._is_uneven, moved)):
-                closer = self._judge_once(moved, elementwise=True)
-                if closer.verdict is Verdict.FAIL or closer.resolution < verdict.resolution:
-                    verdict = closer
+            if any(map(self._is_uneven, moved)):
+                verdict = self._judged_evenly(moved, verdict)
             judgements.append(verdict)
             if verdict.verdict is Verdict.FAIL:
                 break
         return judgements
+
+    def _judged_evenly(self, moved: Sequence[int], verdict: Judgement) -> Judgement:
+        """The verdict on arrays with elements of very different sizes.
+
+        Steps in proportion to the array may be too long for its small elements, and then see nothing, or a slope that
+        is not the one at the point.
+        """
+        is_blurred = verdict.verdict in (Verdict.NONFINITE, Verdict.INCONCLUSIVE) or verdict.resolution > _BLURRED
+        if not is_blurred and verdict.verdict is not Verdict.FAIL:
+            return verdict
+        closer = self._judge_once(moved, elementwise=True)
+        if verdict.verdict is not Verdict.FAIL:
+            return closer if closer.verdict is Verdict.FAIL or closer.resolution < verdict.resolution else verdict
+        if closer.verdict is not Verdict.PASS or len(moved) > 1:
+            return verdict
+        worst = self._find_worst(moved[0], verdict)
+        if worst is None:
+            return verdict
+        alone = np.zeros_like(self.subject.wide[moved[0]])
+        alone[worst.index] = draw(self.rng, self.subject.wide[moved[0]], elementwise=True)[worst.index]
+        direction: Direction = [alone if k == moved[0] else None for k in self._all()]
+        is_right = judge(self.subject, self.gradient, direction, self.rng).verdict is Verdict.PASS
+        return closer if is_right else verdict
 
     def _judge_once(self, moved: Sequence[int], elementwise: bool) -> Judgement:
         direction: Direction = [None] * len(self.subject.arrays)

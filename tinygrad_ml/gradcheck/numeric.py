@@ -35,7 +35,12 @@ _POWERS = np.vander(np.array(_PLACES, dtype=float), 3, increasing=True)
 _PARABOLA = np.linalg.pinv(_POWERS)
 _SLOPE_ERROR = float(np.sqrt(np.sum(np.square(_PARABOLA[1]))))
 #: What is lower in a staircase, in relation to the function, is taken for rounding in a lower precision.
-_ROUNDING, _ROUNDING_OF_ONE = 2.0**-17, 2.0**-40
+_ROUNDING, _ROUNDING_OF_ONE = 2.0**-22, 2.0**-40
+#: A slope that has become this much smaller with the steps may be on its way to 0.
+_FADING = 1e-7
+#: With more noise than this, in relation to the change of the function and to the function, nothing is known of its
+#: slope.
+_NOISY, _LOUD = 1e-2, 1e-6
 #: How many finer steps must have failed to improve on an answer.
 _AGE = 3
 
@@ -81,8 +86,8 @@ class Slope:
         The derivative and a bound of its error.
     step : float
         The finest step that went into it.
-    bend : float
-        The slope on the right minus that on the left where there is a kink, 0 elsewhere.
+    bend, bend_bound : float
+        The slope on the right minus that on the left where there is a kink, and a bound of its error; 0 elsewhere.
     size, change : float
         The size of the function, and its largest change over the steps that were tried.
     rungs : tuple of Rung
@@ -96,6 +101,7 @@ class Slope:
     bound: float = math.inf
     step: float = math.nan
     bend: float = 0.0
+    bend_bound: float = 0.0
     size: float = 0.0
     change: float = 0.0
     rungs: tuple[Rung, ...] = ()
@@ -160,6 +166,8 @@ class _Scheme:
         self._power, self._noise = power, noise
         self._steps: list[float] = []
         self.differences: list[float] = []
+        #: Of every step the value that was extrapolated furthest.
+        self._last: list[float] = []
         self._row: list[_Entry] = []
         self._doubts: list[float] = []
         self._live: list[_Entry] = []
@@ -191,8 +199,9 @@ class _Scheme:
             old.spread = max(old.spread, abs(new.value - old.value) - new.noise)
         # A finer difference that is further away than the one an entry started from proves the entry wrong: the
         # coarse steps had jumped over waves or kinks.
-        self._live = [e for e in self._live if abs(difference - e.value) <= e.reach + 2 * noise] + row[1:]
+        self._live = [e for e in self._live if abs(difference - e.value) <= e.reach + 6 * noise] + row[1:]
         self._row = row
+        self._last.append(row[-1].value)
         self.best = min(self._live, key=lambda e: e.bound, default=None)
 
     def _irregularity(self, noise: float) -> float:
@@ -203,12 +212,14 @@ class _Scheme:
         falls_off = abs(c - b) <= 4 * noise or abs(b - a) >= _RATIO ** (self._power - 0.5) * abs(c - b)
         return 0.0 if falls_off else abs(c - b)
 
+    def count_alike(self, value: float) -> int:
+        """How many steps agree on a value, give or take a tenth."""
+        return sum([abs(last - value) < 0.1 * abs(value) for last in self._last])
+
     @property
-    def memory(self) -> float:
-        """What irregular changes of the differences leave if they go on as they have come."""
-        if not any(self._doubts[-6:]):
-            return 0.0
-        return max([doubt / _RATIO**age for age, doubt in enumerate(reversed(self._doubts))])
+    def is_irregular(self) -> bool:
+        """Whether the differences still change as those of a smooth function do not."""
+        return any(self._doubts[4:])
 
     def has_settled(self, enough: float) -> bool:
         """Whether the best entry is much closer to the truth than the differences have been, or as close as need be."""
@@ -221,7 +232,7 @@ class _Scheme:
         return -1 if self.best is None else len(self._steps) - 1 - self.best.rung
 
 
-def slope(f: Callable[[float], Any], weights: Any = 1.0) -> Slope:
+def slope(f: Callable[[float], Any], weights: Any = 1.0, grain: float = 0.0) -> Slope:
     """The derivative of ``<weights, f(t)>`` at 0.
 
     Parameters
@@ -229,17 +240,21 @@ def slope(f: Callable[[float], Any], weights: Any = 1.0) -> Slope:
     f : callable
         Takes a number; returns a number or an array. It should change by its own order between 0 and 1.
     weights : array, default=1
+    grain : float, default=0
+        Smaller changes of its argument are lost on `f`.
     """
     line = Line(f, weights)
     if not math.isfinite(line.size):
         return Slope(evaluations=line.evaluations, findings=("nonfinite",))
     precision = float(np.finfo(line.origin.dtype).eps) / 2 if line.origin.dtype.kind == "f" else DOUBLE
-    return replace(_climb(line, max(precision, DOUBLE)), size=line.size, evaluations=line.evaluations)
+    return replace(_climb(line, max(precision, DOUBLE), grain), size=line.size, evaluations=line.evaluations)
 
 
-def _climb(line: Line, unit: float) -> Slope:
+def _climb(line: Line, unit: float, grain: float) -> Slope:
     """Walk down the ladder of steps until the answer does not get better; `unit` is the rounding error of `line`."""
     last = 2.0 ** round(math.log2(unit) * 2 / 3 - 2)
+    if grain > last * NEAREST:
+        last = 2.0 ** math.ceil(math.log2(grain)) / NEAREST
     near = _Near(line, last * NEAREST, unit)
     if not near.is_finite:
         return Slope(findings=("nonfinite",))
@@ -255,28 +270,30 @@ def _climb(line: Line, unit: float) -> Slope:
                 break
         step /= _RATIO
     if len(samples) < 3:
-        return Slope(findings=("nonfinite",))
+        return Slope(findings=("nonfinite" if last < _FIRST_STEP / _RATIO**2 else "unsettled",))
     noise, stair = max(near.noise, _scatter(samples)), 0.0
     if noise > near.noise:
         ladder = _Ladder(noise, samples)
     if near.is_still and ladder.is_flat:
         # Still at the finest points: it may be a staircase, for one because it calculates in single precision inside.
-        rises = [abs(sample.slope) * 2 * sample.step for sample in samples]
-        lowest = max([rise for rise in reversed(rises) if rise > 0][:3], default=0.0)
-        is_rounding = lowest <= _ROUNDING * max(line.size, *rises) or DOUBLE / 8 <= lowest <= _ROUNDING_OF_ONE
-        if is_rounding and 2 * lowest > noise:
-            stair, noise = lowest, 2 * lowest
+        height, highest = _height(samples)
+        is_rounding = height <= _ROUNDING * max(line.size, highest) or DOUBLE / 8 <= height <= _ROUNDING_OF_ONE
+        if is_rounding and 2 * height > noise:
+            stair, noise = height, 2 * height
             ladder = _Ladder(noise, samples)
     best, bend, finding = ladder.slopes.best, 0.0, ""
     value, bound, used = math.nan, math.inf, samples[-1]
     if best is not None:
         value, bound, used = best.value, best.bound, samples[best.rung]
-        rest = 4 * ladder.slopes.memory
-        if 0 < abs(value) <= rest:  # no more than what is left of t^2 sin(1/t) at this step
-            bound = max(bound, rest)
+        rest = _FADING * ladder.slopes.largest
+        if 0 < abs(value) <= rest and ladder.slopes.is_irregular:
+            bound = max(bound, rest)  # it may go on to fade away, as in t^2 sin(1/t)
+    change = max([sample.change for sample in samples])
     power = near.power_law(samples)
     if power is not None:
         value, bound, finding = math.nan, math.inf, "jump" if power < _JUMP else "cusp"
+    elif _LOUD * line.size < noise > _NOISY * change:
+        finding = "unsettled"
     elif ladder.is_settled:
         bend = ladder.bend
         finding = "kink" if bend else ""
@@ -285,8 +302,9 @@ def _climb(line: Line, unit: float) -> Slope:
         for end in range(len(samples) - 1, len(samples) - 6, -1):  # a kink nearer than the finest steps can tell
             if end < 6 or samples[end].step > 1e-7:
                 break
-            if bend := _Ladder(noise, samples[:end]).kink:
-                finding, used = "kink", samples[end - 1]
+            coarse = _Ladder(noise, samples[:end])
+            if bend := coarse.kink:
+                ladder, finding, used = coarse, "kink", samples[end - 1]
                 value, bound = used.slope, abs(used.slope - samples[end - 2].slope)
                 break
     return Slope(
@@ -294,7 +312,8 @@ def _climb(line: Line, unit: float) -> Slope:
         bound=bound,
         step=used.step,
         bend=bend,
-        change=max([sample.change for sample in samples]),
+        bend_bound=ladder.bend_bound if bend else 0.0,
+        change=change,
         rungs=tuple([Rung(sample.step, sample.slope, noise / sample.step) for sample in samples]),
         findings=(finding,) if finding else (),
         stair=stair,
@@ -304,8 +323,25 @@ def _climb(line: Line, unit: float) -> Slope:
 def _scatter(samples: Sequence[_Sample]) -> float:
     """The noise that shows where difference quotients differ the more, the finer the step."""
     changes = [abs(b.slope - a.slope) for a, b in zip(samples, samples[1:], strict=False)]
+    rises = [change * sample.step for change, sample in zip(changes, samples[1:], strict=True)]
     grown = [k for k in range(max(1, len(changes) - 3), len(changes)) if changes[k] > changes[k - 1]]
-    return 2 * float(np.median([changes[k] * samples[k + 1].step for k in grown])) if len(grown) > 1 else 0.0
+    noise = float(np.median([rises[k] for k in grown])) if len(grown) > 1 else 0.0
+    if len(rises) >= 8:
+        earlier, recent = float(np.median(rises[-8:-4])), float(np.median(rises[-4:]))
+        if recent > earlier / 64:  # those of a smooth function would have gone down by 64 with every step
+            noise = max(noise, min(earlier, recent))
+    return 2 * noise
+
+
+def _height(samples: Sequence[_Sample]) -> tuple[float, float]:
+    """The height of the stairs of a function that is flat under the finest steps, and of its largest rise."""
+    rises = [abs(sample.slope) * 2 * sample.step for sample in samples]
+    moving = [k for k, rise in enumerate(rises) if rise > 0]
+    if not moving:
+        return 0.0, 0.0
+    last = moving[-1]
+    pairs = list(zip(samples, samples[1:], strict=False))[max(last - 2, 0) : last + 1]
+    return max([rises[last], *[abs(b.slope - a.slope) * b.step for a, b in pairs]]), max(rises)
 
 
 class _Sample:
@@ -414,8 +450,12 @@ class _Ladder:
         bend = self._bends.best
         if bend is None or abs(bend.value) <= 4 * bend.bound or not self._bends.has_settled(0.0):
             return 0.0
-        alike = [d for d in self._bends.differences if abs(d - bend.value) < 0.2 * abs(bend.value)]
-        return bend.value if len(alike) >= 3 else 0.0
+        return bend.value if self._bends.count_alike(bend.value) >= 3 else 0.0
+
+    @property
+    def bend_bound(self) -> float:
+        bend = self._bends.best
+        return 0.0 if bend is None else bend.bound
 
 
 def derivative(f: Callable[[Any], Any], x: Any, direction: Any = None) -> Derivative:
@@ -457,19 +497,28 @@ def derivative(f: Callable[[Any], Any], x: Any, direction: Any = None) -> Deriva
         raise TypeError("derivative: x holds no array")
     arrays = [as_array("derivative", leaf, label) for leaf, label in zip(leaves, paths(x, "x"), strict=True)]
     arrays = [a.astype(np.result_type(a.dtype, np.float64)) for a in arrays]
-    if direction is None:
-        us = [np.ones_like(a) for a in arrays]
-    else:
-        us, _ = flatten(direction)
-        if len(us) != len(arrays) or any(np.shape(u) != a.shape for u, a in zip(us, arrays, strict=False)):
-            raise ValueError(
-                f"derivative: direction has shapes {[np.shape(u) for u in us]}, and x {[a.shape for a in arrays]}; "
-                "they must be alike"
-            )
-    steps = list(zip(arrays, map(np.asarray, us), strict=True))
+    us = [np.ones_like(a) for a in arrays] if direction is None else _matched(direction, x, arrays)
+    steps = list(zip(arrays, us, strict=True))
+    grains = [float(np.max(np.spacing(np.abs(a)), initial=0, where=u != 0)) for a, u in steps]
+    grain = max(grains) / max([float(np.max(np.abs(u), initial=0)) for u in us] + [np.finfo(float).tiny])
     # An array of no dimensions plus a number is one of NumPy's numbers, as a function of a number expects it.
-    found = slope(lambda t: as_number("derivative", f(rebuild([a + t * u for a, u in steps]))))
+    found = slope(lambda t: as_number("derivative", f(rebuild([a + t * u for a, u in steps]))), grain=grain)
     return Derivative(found.value, found.bound, found.evaluations, found.findings)
+
+
+def _matched(direction: Any, x: Any, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """The leaves of a direction in the order of those of `x`."""
+    names = paths(x, "x")
+    given = dict(zip(paths(direction, "x"), flatten(direction)[0], strict=True))
+    if set(given) != set(names):
+        raise ValueError(f"derivative: direction has the parts {list(given)}, and x {names}; they must be alike")
+    us = [np.asarray(given[name]) for name in names]
+    for name, u, array in zip(names, us, arrays, strict=True):
+        if u.shape != array.shape:
+            raise ValueError(
+                f"derivative: the direction of {name} has shape {u.shape}, and {name} itself {array.shape}"
+            )
+    return us
 
 
 def as_array(name: str, leaf: Any, label: str) -> np.ndarray:
@@ -485,11 +534,14 @@ def as_array(name: str, leaf: Any, label: str) -> np.ndarray:
 
 def as_number(name: str, out: Any) -> Any:
     """What the user's function returned, found to be a real number."""
-    array = np.asarray(out)
+    try:
+        array = np.asarray(out)
+    except ValueError:  # a ragged list
+        array = np.empty(0, object)
     if array.shape != () or array.dtype.kind not in "fiub":
         what = f"shape {array.shape} and dtype {array.dtype}" if array.dtype.kind != "O" else repr(type(out).__name__)
         raise TypeError(
             f"{name}: the function must return a single real number, got {what}; sum it, or weight it with fixed "
             "random numbers and sum"
         )
-    return array
+    return array if array.dtype.kind == "f" else array.astype(np.float64)

@@ -45,16 +45,18 @@ def headline(report: Report) -> str:
 
 def lines(report: Report) -> list[str]:
     """What is said under the table: the reasons, the worst elements, the culprits, the notes."""
-    said = []
+    reasons: dict[str, list[str]] = {}
+    worst = []
     for row in report.rows:
         order = f" (order {row.order})" if row.order != 1 else ""
         if row.reason:
-            said.append(f"{row.name}{order}: {row.reason}")
+            reasons.setdefault(row.reason, []).append(row.name + order)
         if row.worst is not None:
             index = f"[{', '.join(map(str, row.worst.index))}]" if row.worst.index else ""
             given, expected = _told_apart(row.worst.given, row.worst.expected)
-            said.append(f"{row.name}{index}{order}: gradient {given}, expected {expected}")
-    return [*said, *map(str, report.culprits), *report.notes]
+            worst.append(f"{row.name}{index}{order}: gradient {given}, expected {expected}")
+    said = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    return [*said, *worst, *map(str, report.culprits), *report.notes]
 
 
 def html(report: Report) -> str:
@@ -169,7 +171,8 @@ def _digits(row: Row, a: str, b: str) -> str:
 
 def _one_digit(number: float) -> str:
     """One digit, rounded up so that no more is claimed than was reached: 3e-12 for 2.4e-12."""
-    return f"{Context(prec=1, rounding=ROUND_UP).create_decimal(repr(float(number))):.0e}"
+    rounded = Context(prec=1, rounding=ROUND_UP).create_decimal(repr(float(number)))
+    return f"{rounded:.0e}" if rounded else "0"
 
 
 def _told_apart(a: float, b: float) -> tuple[str, str]:

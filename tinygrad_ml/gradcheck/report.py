@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import enum
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
@@ -95,6 +96,9 @@ class Row:
     worst: Worst | None = None
     trace: Slope | None = None
 
+    def __post_init__(self) -> None:
+        self.verdict = Verdict(self.verdict)
+
     @property
     def ok(self) -> bool:
         """Whether the gradient may be used: PASS, or one of the subgradients at a KINK."""
@@ -155,6 +159,7 @@ class Report:
         The most serious of the rows; INCONCLUSIVE where there is none.
     ok : bool
         Whether every gradient may be used, and there is at least one.
+
     Examples
     --------
     >>> row = Row("w", (4, 3), "float64", Verdict.PASS, resolution=3e-12, evaluations=69)
@@ -235,9 +240,7 @@ class Report:
         return draw_trace(self._plotted(row), ax)
 
     def _plotted(self, wanted: str | int | None) -> Row:
-        if isinstance(wanted, int) and not -len(self.rows) <= wanted < len(self.rows):
-            raise ValueError(f"plot: row {wanted} was asked for, and the report has {len(self.rows)}, counted from 0")
-        chosen = [self.rows[wanted]] if isinstance(wanted, int) else self.rows
+        chosen = self.rows
         if isinstance(wanted, str):
             chosen = [row for row in self.rows if row.name == wanted]
             if not chosen:
@@ -245,6 +248,13 @@ class Report:
                 near = difflib.get_close_matches(wanted, names, n=1)
                 advice = f"did you mean {near[0]!r}?" if near else f"the rows are {_listed(names)}"
                 raise ValueError(f"plot: there is no row {wanted!r}; {advice}")
+        elif wanted is not None:
+            index = operator.index(wanted)
+            if not -len(self.rows) <= index < len(self.rows):
+                raise ValueError(
+                    f"plot: row {index} was asked for, and the report has {len(self.rows)}, counted from 0"
+                )
+            chosen = [self.rows[index]]
         traced = [row for row in chosen if row.trace is not None and row.trace.rungs]
         if not traced:
             what = f"row {chosen[0].name!r} has" if wanted is not None else "the rows have"

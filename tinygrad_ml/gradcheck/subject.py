@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..transforms import value_and_grad
+from .blame import blame
 from .complex_step import Unavailable, along
 from .numeric import as_array, as_number
 
@@ -66,6 +67,8 @@ class Subject:
         self.notes: list[str] = []
         self.wide = [a.astype(np.result_type(a.dtype, np.float64)) for a in self.arrays]
         self._native = False
+        #: The last direction of the complex step, and its answer.
+        self._stepped: tuple[list[Any] | None, tuple[float, float] | None] = (None, None)
 
     def value(self, arrays: Arrays) -> Any:
         """The function, at arrays in double precision."""
@@ -98,16 +101,21 @@ class Subject:
         """The derivative along a direction by the complex step, and its rounding error; None where it has none."""
         if self._complex_step is None:
             return None
-        try:
-            found = self._complex_step([a.copy() for a in self.wide], direction)
-        except Unavailable:
-            return None
-        return float(found.value), float(found.noise)
+        before, answer = self._stepped
+        if before is None or any(u is not v for u, v in zip(direction, before, strict=True)):
+            try:
+                found = self._complex_step([a.copy() for a in self.wide], direction)
+                answer = float(found.value), float(found.noise)
+            except Unavailable:
+                answer = None
+            self._stepped = direction, answer
+        return answer
 
 
-def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any) -> Subject:
-    """The subject that a user describes by a function, a point and, perhaps, a gradient."""
-    args, roots = arguments(f, x)
+def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any, roots: list[str] | None = None) -> Subject:
+    """What a user describes by a function, a point and, perhaps, a gradient; `roots` names the arguments."""
+    args, found = arguments(f, x)
+    roots = roots or found
     names = [path for arg, root in zip(args, roots, strict=True) for path in tree.paths(arg, root)]
     flat, rebuild = tree.flatten(args)
     if not flat:
@@ -130,8 +138,6 @@ def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any) -> 
         return along(lambda *moved: call(f, moved), leaves, directions)
 
     def find_culprits() -> Any:
-        from .blame import blame
-
         return blame(lambda *moved: call(f, moved), *[a.copy() for a in arrays])
 
     return Subject(
@@ -141,7 +147,7 @@ def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any) -> 
         arrays,
         lambda leaves: call(f, leaves),
         ours if gradient is None else theirs,
-        label="engine" if gradient is None else "gradient",
+        label="engine" if gradient is None else "analytic",
         moves=gradient is None or callable(gradient),
         engine=None if gradient is None else ours,
         complex_step=complex_step,

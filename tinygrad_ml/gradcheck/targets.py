@@ -140,7 +140,9 @@ def _import(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        missing = error.name or name
+        missing = error.name
+        if missing is None:
+            raise UsageError(f"importing {name} raises {told(error)}") from None
         if name != missing and not name.startswith(missing + "."):
             raise UsageError(f"cannot import {name}: it needs the module {missing!r}, which is not installed") from None
         parent, _, child = missing.rpartition(".")
@@ -148,7 +150,7 @@ def _import(name: str) -> Any:
         if parent and folders is None:
             raise UsageError(f"there is no module {missing!r}: {parent} is not a package") from None
         known = [found.name for found in pkgutil.iter_modules(folders)]
-        raise UsageError(f"there is no module {missing!r}; {_nearest(child, known)}") from None
+        raise UsageError(f"there is no module {missing!r}; {_nearest(child, known, parent or 'this folder')}") from None
     except (Exception, SystemExit) as error:
         raise UsageError(f"importing {name} raises {told(error)}") from None
 
@@ -168,12 +170,13 @@ def _parameters(f: Any, target: str) -> tuple[int, list[str], bool]:
     return required, [p.name for p in positional], any(p.kind is p.VAR_POSITIONAL for p in parameters)
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def _nearest(name: str, known: Iterable[str], holder: str = "it") -> str:
+    """What may have been meant among the names that `holder` has."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
-    return f"it has {_listed(known[:8])}{', ...' if len(known) > 8 else ''}" if known else "it is empty"
+    return f"{holder} has {_listed(known[:8])}{', ...' if len(known) > 8 else ''}"
 
 
 def _listed(names: Iterable[str]) -> str:

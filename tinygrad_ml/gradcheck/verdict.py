@@ -18,6 +18,8 @@ Direction = list[Any]
 
 #: A gradient counts as seen if an error of this relative size would have shown.
 _SIGHT = 1e-2
+#: Finite differences convict nobody of an error that is smaller than this.
+_TRUST = 2.0**-36
 #: A derivative counts as zero if it is this much smaller than the change of the function, or than the function.
 _LITTLE_CHANGE, _LITTLE = 1e-6, 1e-9
 
@@ -83,7 +85,7 @@ def draw(rng: np.random.Generator, array: np.ndarray, elementwise: bool = False)
     if array.dtype.kind == "c":
         return np.asarray(u * scale * np.exp(2j * math.pi * rng.uniform(size=array.shape)))
     u = u * scale
-    # On a grid so coarse that ``array + t * u`` is exact for every t: rounding it would look like noise of the function.
+    # On a grid so coarse that ``array + t * u`` is exact: its rounding would look like noise of the function.
     grid = np.spacing(size + np.abs(u)) * 2.0**42
     return np.asarray(np.where(np.abs(u) < grid, sign, np.rint(u / grid)) * grid)
 
@@ -125,7 +127,7 @@ def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.rand
         verdict.reason = "difference quotients do not settle: the function oscillates at all scales, or is too noisy"
     elif "kink" in found.findings:
         low, high = sorted((found.value - found.bend / 2, found.value + found.bend / 2))
-        slack = verdict.tolerance
+        slack = verdict.tolerance + found.bend_bound / 2
         verdict.verdict, verdict.inside = Verdict.KINK, low - slack <= analytic <= high + slack
         verdict.reason = (
             f"the function has a kink at this point, with slopes {low:.6g} and {high:.6g}, and the gradient's "
@@ -134,6 +136,8 @@ def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.rand
     elif found.change == 0 and abs(analytic) < 32 * 2.0**-53:
         verdict.verdict = Verdict.INCONCLUSIVE if analytic else Verdict.PASS
         verdict.reason = "the function does not move at all: its change is lost in rounding" if analytic else ""
+    elif verdict.tolerance < abs(analytic - found.value) <= _TRUST * size:
+        verdict.tolerance = abs(analytic - found.value)
     elif abs(analytic - found.value) > verdict.tolerance and not _has_appealed(subject, gradient, verdict, rng):
         if found.stair and abs(analytic) * found.rungs[-1].step <= found.stair:
             verdict.verdict = Verdict.INCONCLUSIVE
@@ -142,6 +146,15 @@ def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.rand
                 f"but it climbs with {found.value:.6g} from step to step"
             )
             return verdict
+        stepped = subject.complex_slope(direction)
+        if stepped is not None and abs(analytic - found.value) <= _SIGHT * size:
+            if abs(stepped[0] - analytic) <= min(stepped[1] + rounding, 0.01 * abs(analytic - found.value)):
+                verdict.verdict = Verdict.INCONCLUSIVE
+                verdict.reason = (
+                    f"finite differences object by {abs(analytic - found.value):.1g}, but the complex step sides with "
+                    "the gradient: the function is noisier than it shows"
+                )
+                return verdict
         verdict.verdict = Verdict.FAIL
         verdict.reason = (
             f"the derivative is {found.value:.10g} to within {found.bound:.1g}, and the gradient says {analytic:.10g}"

@@ -1,0 +1,55 @@
+"""Modules made of modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .module import Module
+
+
+class Sequential(Module):
+    """Layers one after the other.
+
+    Parameters
+    ----------
+    *layers : Module or callable
+        Each takes what the one before it answers. Functions such as `tinygrad_ml.tanh` are layers too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_ml as tg
+    >>> model = tg.nn.Sequential(np.tanh, np.square)
+    >>> print(model(np.array([0.0, 1e3])))
+    [0. 1.]
+    """
+
+    def __init__(self, *layers: Any) -> None:
+        for i, layer in enumerate(layers):
+            if not callable(layer):
+                raise TypeError(
+                    f"Sequential: layer {i} is of type {type(layer).__name__}, and must be a module or a function"
+                )
+        self.layers = list(layers)
+
+    def _parts(self) -> Iterator[tuple[str, Any]]:
+        for name, part in vars(self).items():
+            if name == "layers":  # "0.weight", as in PyTorch
+                yield from ((str(i), layer) for i, layer in enumerate(self.layers))
+            else:
+                yield name, part
+
+    def forward(self, x: Any) -> Any:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.layers)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]

@@ -1,0 +1,267 @@
+"""What all layers have in common: their parameters, their state, and how they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+
+from . import saving, summary
+from .parameter import Parameter
+
+M = TypeVar("M", bound="Module")
+
+
+class Module:
+    """A function with parameters: a layer, or a model composed of layers.
+
+    Write a class with the layers as attributes and a method `forward`. Parameters and modules are found in the
+    attributes and in lists, tuples and dicts among them, in the order in which they were assigned, and are called by
+    dotted names: ``"encoder.layers.0.weight"``. What is found twice, as a shared weight, appears once, by its first
+    name.
+
+    Attributes
+    ----------
+    training : bool
+        Whether layers such as dropout behave as in training; `train` and `eval` switch it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_ml as tg
+    >>> class Line(tg.nn.Module):
+    ...     def __init__(self):
+    ...         self.slope, self.offset = tg.nn.Parameter(2.0), tg.nn.Parameter(1.0)
+    ...     def forward(self, x):
+    ...         return self.slope * x + self.offset
+    >>> line = Line()
+    >>> print(line(np.array([0.0, 10.0])).numpy())
+    [ 1. 21.]
+    >>> [name for name, _ in line.named_parameters()]
+    ['slope', 'offset']
+    """
+
+    training = True
+    #: The names of the attributes that `register_buffer` made.
+    _buffers: tuple[str, ...] = ()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; every module writes its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no method forward(self, ...)")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    # What it is made of
+
+    def _parts(self) -> Iterator[tuple[str, Any]]:
+        """The attributes in which parameters and modules are looked for."""
+        yield from vars(self).items()
+
+    def named_children(self) -> list[tuple[str, Module]]:
+        """The modules directly inside, by name."""
+        found: dict[int, tuple[str, Module]] = {}
+        for name, part in _leaves(self._parts()):
+            if isinstance(part, Module):
+                found.setdefault(id(part), (name, part))
+        return list(found.values())
+
+    def named_modules(self, prefix: str = "") -> list[tuple[str, Module]]:
+        """This module and all inside at any depth, by dotted name; this one's is `prefix`."""
+        found: dict[int, tuple[str, Module]] = {}
+        _collect_modules(self, prefix, found)
+        return list(found.values())
+
+    def modules(self) -> list[Module]:
+        """This module and all inside at any depth."""
+        return [module for _, module in self.named_modules()]
+
+    def named_parameters(self, prefix: str = "") -> list[tuple[str, Parameter]]:
+        """All parameters by dotted name."""
+        found: dict[int, tuple[str, Parameter]] = {}
+        for path, module in self.named_modules(prefix):
+            for name, part in _leaves(module._parts()):
+                if isinstance(part, Parameter):
+                    found.setdefault(id(part), (_joined(path, name), part))
+        return list(found.values())
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def register_buffer(self, name: str, array: Any) -> None:
+        """Make `array` an attribute that is no parameter but belongs to the state, such as a running mean.
+
+        Raises
+        ------
+        ValueError
+            Where `name` is no name of an attribute, or is taken.
+        """
+        if not name.isidentifier():
+            raise ValueError(f"register_buffer: {name!r} is no name of an attribute; leave out dots and spaces")
+        if hasattr(self, name) and name not in self._buffers:
+            raise ValueError(f"register_buffer: {type(self).__name__} has an attribute {name!r} already")
+        setattr(self, name, None if array is None else np.asarray(array))
+        if name not in self._buffers:
+            self._buffers = (*self._buffers, name)
+
+    def named_buffers(self, prefix: str = "") -> list[tuple[str, np.ndarray]]:
+        """All buffers by dotted name."""
+        return [
+            (_joined(path, name), getattr(module, name))
+            for path, module in self.named_modules(prefix)
+            for name in module._buffers
+            if getattr(module, name) is not None
+        ]
+
+    def buffers(self) -> list[np.ndarray]:
+        """All buffers."""
+        return [buffer for _, buffer in self.named_buffers()]
+
+    # What is done to all of it
+
+    def train(self: M, mode: bool = True) -> M:
+        """Behave as in training, here and in all modules inside."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """Behave as in use: no dropout, running statistics instead of the batch's."""
+        return self.train(False)
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Freeze all parameters, or thaw them."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def apply(self: M, function: Callable[[Module], Any]) -> M:
+        """Call `function` with every module inside and at last with this one; for initialisation."""
+        for module in reversed(self.modules()):
+            function(module)
+        return self
+
+    def to(self: M, dtype: Any) -> M:
+        """Change the precision of all floating-point parameters, gradients and buffers.
+
+        Raises
+        ------
+        TypeError
+            Where `dtype` is no type of floating-point numbers.
+        """
+        dtype = np.dtype(dtype)
+        if dtype.kind not in "fc":
+            raise TypeError(f"to: parameters are floating-point numbers, and {dtype} is not; try np.float32")
+        for parameter in self.parameters():
+            gradient = parameter.grad
+            parameter.grad = None
+            parameter.data = parameter.data.astype(dtype)
+            parameter.grad = None if gradient is None else gradient.astype(dtype)
+        for module in self.modules():
+            for name in module._buffers:
+                buffer = getattr(module, name)
+                if buffer is not None and buffer.dtype.kind in "fc":
+                    setattr(module, name, buffer.astype(dtype))
+        return self
+
+    # Its state
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters and buffers, by dotted name."""
+        state = {name: parameter.numpy().copy() for name, parameter in self.named_parameters()}
+        state.update({name: buffer.copy() for name, buffer in self.named_buffers()})
+        return state
+
+    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
+        """Copy arrays into the parameters and buffers of the same names.
+
+        Parameters
+        ----------
+        state : dict of str to array_like
+        strict : bool, default=True
+            Whether every name on either side must be on the other.
+
+        Raises
+        ------
+        ValueError
+            Where names are missing or unknown, or shapes differ; all of them are listed, and nothing was changed.
+        """
+        own = {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        faults = [
+            f"{name} has shape {arrays[name].shape} instead of {array.shape}"
+            for name, array in own.items()
+            if name in arrays and arrays[name].shape != array.shape
+        ]
+        if strict:
+            faults = (
+                [f"missing: {name} {array.shape}" for name, array in own.items() if name not in arrays]
+                + [f"unknown: {name} {array.shape}" for name, array in arrays.items() if name not in own]
+                + faults
+            )
+        if faults:
+            raise ValueError(
+                f"load_state_dict: {type(self).__name__} cannot take this state:\n  " + "\n  ".join(faults)
+            )
+        for name, array in own.items():
+            if name in arrays:
+                array[...] = arrays[name]
+
+    def save(self, path: Any) -> None:
+        """Write the state to a file: ``.npz`` without pickles, or ``.safetensors`` where that package is installed."""
+        saving.write(path, self.state_dict())
+
+    def load(self, path: Any, strict: bool = True) -> None:
+        """Read the state from a file that `save`, or PyTorch through safetensors, has written."""
+        self.load_state_dict(saving.read(path), strict)
+
+    # How it prints
+
+    def extra_repr(self) -> str:
+        """What `repr` tells of a module besides its parts."""
+        return ""
+
+    def __repr__(self) -> str:
+        return summary.tree(self)
+
+    def summary(self, input_shape: Any = None, dtype: Any = np.float32) -> str:
+        """A table of all modules with the shapes of their outputs and the numbers of their parameters.
+
+        Parameters
+        ----------
+        input_shape : tuple of int, or list of them for several inputs, optional
+            Of a batch; the module is called once with zeros. Without it the table has no shapes.
+        dtype : optional
+            Of the zeros; an integer type for modules that take indices.
+        """
+        return summary.table(self, input_shape, dtype)
+
+
+def _leaves(parts: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """What is in lists, tuples and dicts at any depth, with dotted names."""
+    for name, part in parts:
+        if isinstance(part, dict):
+            yield from _leaves((f"{name}.{key}", item) for key, item in part.items())
+        elif isinstance(part, (list, tuple)):
+            yield from _leaves((f"{name}.{i}", item) for i, item in enumerate(part))
+        else:
+            yield name, part
+
+
+def _collect_modules(module: Module, path: str, found: dict[int, tuple[str, Module]]) -> None:
+    if id(module) in found:
+        return
+    found[id(module)] = path, module
+    for name, child in module.named_children():
+        _collect_modules(child, _joined(path, name), found)
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

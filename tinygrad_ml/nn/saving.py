@@ -1,0 +1,73 @@
+"""Arrays by name in a file, without pickles: ``.npz``, or ``.safetensors`` to travel to and from PyTorch."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+State = dict[str, np.ndarray]
+
+
+def write(path: Any, state: State) -> None:
+    """Write `state` to `path`, under another name first, so that a reader never sees half a file.
+
+    Raises
+    ------
+    ValueError
+        Where the suffix is neither ``.npz`` nor ``.safetensors``.
+    ImportError
+        Where the package safetensors is needed and not installed.
+    """
+    path = Path(path)
+    save = _writer(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(unfinished, "wb") as file:
+            save(file, state)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read(path: Any) -> State:
+    """The arrays in a file.
+
+    Raises
+    ------
+    ValueError
+        Where the file holds no arrays.
+    """
+    path = Path(path)
+    if _kind(path) == ".safetensors":
+        return dict(_safetensors().load_file(path))
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, zipfile.BadZipFile, TypeError) as error:
+        raise ValueError(f"load: {path} is no .npz file of arrays: {error}") from error
+
+
+def _kind(path: Path) -> str:
+    if path.suffix not in (".npz", ".safetensors"):
+        raise ValueError(f"save and load: {path.name} must end in .npz or .safetensors")
+    return path.suffix
+
+
+def _writer(path: Path) -> Callable[[Any, State], Any]:
+    if _kind(path) == ".npz":
+        return lambda file, state: np.savez(file, **state)
+    save = _safetensors().save
+    return lambda file, state: file.write(save({name: np.ascontiguousarray(a) for name, a in state.items()}))
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError("save and load: files in .safetensors need `pip install safetensors`; or use .npz") from error
+    return safetensors.numpy
