@@ -35,7 +35,7 @@ _POWERS = np.vander(np.array(_PLACES, dtype=float), 3, increasing=True)
 _PARABOLA = np.linalg.pinv(_POWERS)
 _SLOPE_ERROR = float(np.sqrt(np.sum(np.square(_PARABOLA[1]))))
 #: What is lower in a staircase, in relation to the function, is taken for rounding in a lower precision.
-_ROUNDING, _ROUNDING_OF_ONE = 2.0**-22, 2.0**-40
+_ROUNDING, _ROUNDING_OF_ONE = 2.0**-17, 2.0**-40
 #: A slope that has become this much smaller with the steps may be on its way to 0.
 _FADING = 1e-7
 #: With more noise than this, in relation to the change of the function and to the function, nothing is known of its
@@ -277,8 +277,8 @@ def _climb(line: Line, unit: float, grain: float) -> Slope:
     if near.is_still and ladder.is_flat:
         # Still at the finest points: it may be a staircase, for one because it calculates in single precision inside.
         height, highest = _height(samples)
-        is_rounding = height <= _ROUNDING * max(line.size, highest) or DOUBLE / 8 <= height <= _ROUNDING_OF_ONE
-        if is_rounding and 2 * height > noise:
+        is_low = height <= _ROUNDING * max(line.size, highest) or DOUBLE / 8 <= height <= _ROUNDING_OF_ONE
+        if is_low and 2 * height > noise and not _leads_to_kink(samples):
             stair, noise = height, 2 * height
             ladder = _Ladder(noise, samples)
     best, bend, finding = ladder.slopes.best, 0.0, ""
@@ -342,6 +342,16 @@ def _height(samples: Sequence[_Sample]) -> tuple[float, float]:
     last = moving[-1]
     pairs = list(zip(samples, samples[1:], strict=False))[max(last - 2, 0) : last + 1]
     return max([rises[last], *[abs(b.slope - a.slope) * b.step for a, b in pairs]]), max(rises)
+
+
+def _leads_to_kink(samples: Sequence[_Sample]) -> bool:
+    """Whether the slopes tend to 0 as beside a kink, by distance / step, and not at random as on stairs."""
+    moving = [sample.slope for sample in samples if sample.slope != 0][-4:]
+    if len(moving) < 4:
+        return False
+    changes = [b - a for a, b in zip(moving, moving[1:], strict=False)]
+    ratios = [b / a if a else 0.0 for a, b in zip(changes, changes[1:], strict=False)]
+    return all([0.8 * _RATIO < ratio < 1.25 * _RATIO for ratio in ratios[:2]])
 
 
 class _Sample:
