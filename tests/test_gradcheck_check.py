@@ -378,7 +378,7 @@ VERDICTS = [
     ("the same staircase", in_single_precision, X, np.cos, "PASS", True, "^$"),
     (
         "lost in rounding",
-        lambda x: 1e20 + np.sum(np.sin(x)),
+        lambda x: 1e14 + np.sum(np.sin(x)),
         X,
         lambda x: np.cos(x) + 0.5,
         "INCONCLUSIVE",
@@ -403,7 +403,7 @@ def test_verdicts(f: Any, x: Any, gradient: Any, verdict: str, ok: bool, reason:
         assert re.search(reason, row.reason), row.reason
 
 
-@pytest.mark.parametrize("offset", [1e13, 1e14, 1e15, 1e20])
+@pytest.mark.parametrize("offset", [3e13, 1e14])
 def test_nothing_is_said_of_what_an_offset_drowns(offset: float, rng: Any) -> None:
     for factor in (1, 1.3, -1):
         report = check_gradient(lambda x: offset + np.sum(np.sin(x)), X, lambda x, c=factor: c * np.cos(x), rng=rng)

