@@ -35,10 +35,10 @@ _POWERS = np.vander(np.array(_PLACES, dtype=float), 3, increasing=True)
 _PARABOLA = np.linalg.pinv(_POWERS)
 _SLOPE_ERROR = float(np.sqrt(np.sum(np.square(_PARABOLA[1]))))
 #: What is lower in a staircase, in relation to the function, is taken for rounding in a lower precision.
-_ROUNDING, _ROUNDING_OF_ONE = 2.0**-17, 2.0**-40
+_SINGLE, _LOW, _ROUNDING_OF_ONE = 2.0**-22, 2.0**-17, 2.0**-40
 #: A slope that has become this much smaller with the steps may be on its way to 0.
 _FADING = 1e-7
-#: With more noise than this, in relation to the change of the function and to the function, nothing is known of its
+#: With more noise than this, in relation to the change of the function and to the function, nothing may be known of its
 #: slope.
 _NOISY, _LOUD = 1e-2, 1e-6
 #: How many finer steps must have failed to improve on an answer.
@@ -277,8 +277,10 @@ def _climb(line: Line, unit: float, grain: float) -> Slope:
     if near.is_still and ladder.is_flat:
         # Still at the finest points: it may be a staircase, for one because it calculates in single precision inside.
         height, highest = _height(samples)
-        is_low = height <= _ROUNDING * max(line.size, highest) or DOUBLE / 8 <= height <= _ROUNDING_OF_ONE
-        if is_low and 2 * height > noise and not _leads_to_kink(samples):
+        size = max(line.size, highest)
+        is_rounding = height <= _SINGLE * size or DOUBLE / 8 <= height <= _ROUNDING_OF_ONE
+        is_rounding = is_rounding or height <= _LOW * size and not _leads_to_kink(samples)
+        if is_rounding and 2 * height > noise:
             stair, noise = height, 2 * height
             ladder = _Ladder(noise, samples)
     best, bend, finding = ladder.slopes.best, 0.0, ""
@@ -292,7 +294,7 @@ def _climb(line: Line, unit: float, grain: float) -> Slope:
     power = near.power_law(samples)
     if power is not None:
         value, bound, finding = math.nan, math.inf, "jump" if power < _JUMP else "cusp"
-    elif _LOUD * line.size < noise > _NOISY * change:
+    elif noise > _LOUD * line.size and (noise > _NOISY * change or bound > 0.5 * abs(value)):
         finding = "unsettled"
     elif ladder.is_settled:
         bend = ladder.bend

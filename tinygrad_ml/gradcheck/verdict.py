@@ -63,7 +63,7 @@ class Judgement:
     def resolution(self) -> float:
         """The relative error that would have been seen."""
         scale = self.size
-        if scale <= 64 * 2.0**-53 * (self.slope.size + self.slope.change):  # the gradient is 0, or rounding
+        if scale <= 64 * 2.0**-53 * min(1.0, self.slope.size + self.slope.change):  # the gradient is 0, or rounding
             scale = max(scale, _LITTLE_CHANGE * self.slope.change, _LITTLE * self.slope.size)
         return self.tolerance / scale if scale else 0.0 if self.tolerance == 0 else math.inf
 
