@@ -294,7 +294,7 @@ def _climb(line: Line, unit: float, grain: float) -> Slope:
     power = near.power_law(samples)
     if power is not None:
         value, bound, finding = math.nan, math.inf, "jump" if power < _JUMP else "cusp"
-    elif noise > _LOUD * line.size and (noise > _NOISY * change or bound > 0.5 * abs(value)):
+    elif noise > _LOUD * max(line.size, change) and (noise > _NOISY * change or bound > 0.5 * abs(value)):
         finding = "unsettled"
     elif ladder.is_settled:
         bend = ladder.bend
