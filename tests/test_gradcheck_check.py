@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import math
 import re
@@ -158,6 +159,11 @@ def only(report: Report) -> Row:
     return row
 
 
+def resolution(row: Row) -> float:
+    assert row.resolution is not None
+    return row.resolution
+
+
 # Right gradients
 
 
@@ -170,7 +176,7 @@ def test_right_gradients_pass(case: Case, rng: Any) -> None:
         assert (row.shape, row.dtype, row.order, row.reason) == (array.shape, str(array.dtype), 1, "")
         if row.name == "unused":
             continue
-        assert row.resolution < {"float64": 1e-6, "float32": 1e-5, "float16": 0.1}[row.dtype]
+        assert resolution(row) < {"float64": 1e-6, "float32": 1e-5, "float16": 0.1}[row.dtype]
         assert row.worst is None
         if array.size:
             assert set(case.witnesses) <= set(row.witnesses) | {"finite differences"}
@@ -380,7 +386,7 @@ VERDICTS = [
         "lost in rounding",
         lambda x: 1e14 + np.sum(np.sin(x)),
         X,
-        lambda x: np.cos(x) + 0.5,
+        lambda x: 1.01 * np.cos(x),
         "INCONCLUSIVE",
         False,
         BLURRED,
@@ -442,6 +448,28 @@ def test_a_right_subgradient_is_always_inside(make_rng: Any) -> None:
 def test_so_it_is_at_a_kink_that_is_small_beside_the_slope(size: float, rng: Any) -> None:
     report = check_gradient(lambda x: np.exp(x) + size * np.maximum(x, 0.0), 0.0, 1.0, rng=rng)
     assert report.ok and report.verdict is Verdict.KINK, report
+
+
+@pytest.mark.parametrize("exponent", [-300, -200, -150, -50, 50, 150, 200, 300])
+@pytest.mark.parametrize("of", ["x", "f"])
+def test_scales(of: str, exponent: int, rng: Any) -> None:
+    """In all the range of floating-point numbers, of arguments and of values."""
+    scale = 10.0**exponent
+    x_scale, f_scale = (scale, 1.0) if of == "x" else (1.0, scale)
+
+    def check(factor: float) -> Row:
+        return only(
+            check_gradient(
+                lambda x: f_scale * np.sum(np.sin(x / x_scale)),
+                X * x_scale,
+                lambda x: factor * f_scale / x_scale * np.cos(x / x_scale),
+                rng=rng,
+            )
+        )
+
+    right = check(1.0)
+    assert right.verdict is Verdict.PASS and 0 < resolution(right) < 1e-11
+    assert check(1 + 1e-6).verdict is Verdict.FAIL
 
 
 # Complex arrays: the gradient points uphill
@@ -609,6 +637,64 @@ def test_a_direction_takes_few_evaluations(case: Case, rng: Any) -> None:
     assert max(counts) <= 43
 
 
+# Functions and gradients of all kinds
+
+
+class Cubes:
+    def __call__(self, x: Any) -> Any:
+        return np.sum(x**3)
+
+    def method(self, x: Any) -> Any:
+        return self(x)
+
+
+KINDS = [
+    ("an object", Cubes(), X, lambda x: 3 * x**2, ["x"]),
+    ("a method", Cubes().method, X, lambda x: 3 * x**2, ["x"]),
+    ("a partial function", functools.partial(lambda a, x: a * np.sum(x**3), 2.0), X, lambda x: 6 * x**2, ["x"]),
+    ("a ufunc", np.exp, 1.0, np.exp, ["x"]),
+    ("any number of arguments", lambda *xs: xs[0] ** 2 * xs[1], (1.5, 2.5), lambda *xs: (2 * xs[0] * xs[1], xs[0] ** 2),
+     ["x[0]", "x[1]"]),
+    ("an option", lambda x, scale=2.0: scale * np.sum(x**3), X, lambda x: 6 * x**2, ["x"]),
+    ("an option, and x in a tuple", lambda x, scale=2.0: scale * np.sum(x**3), (X,), lambda x: 6 * x**2, ["x"]),
+    ("one argument that is a list", lambda p: p[0] ** 2 * p[1], [1.5, 2.5], lambda p: [2 * p[0] * p[1], p[0] ** 2],
+     ["p[0]", "p[1]"]),
+    ("one argument that is a tuple", lambda p: p[0] ** 2 * p[1], (1.5, 2.5), lambda p: (2 * p[0] * p[1], p[0] ** 2),
+     ["p[0]", "p[1]"]),
+    ("Fortran's order", Cubes(), np.asfortranarray(A), lambda x: 3 * x**2, ["x"]),
+    ("every other element", Cubes(), np.arange(1.0, 9.0)[::2], lambda x: 3 * x**2, ["x"]),
+    ("read-only", Cubes(), np.broadcast_to(X, (2, 5)), lambda x: 3 * x**2, ["x"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("f", "x", "gradient", "names"), [k[1:] for k in KINDS], ids=[k[0] for k in KINDS])
+def test_kinds_of_functions(f: Any, x: Any, gradient: Any, names: list[str], rng: Any) -> None:
+    report = check_gradient(f, x, gradient, rng=rng)
+    assert report.verdict is Verdict.PASS and [row.name for row in report.rows] == names, report
+
+
+def test_a_gradient_may_use_the_same_array_each_time(rng: Any) -> None:
+    buffer = np.empty(5)
+
+    def gradient(x: Any) -> Any:
+        buffer[:] = 3 * x**2 + error
+        return buffer
+
+    error: Any = 0.0
+    assert check_gradient(Cubes(), X, gradient, rng=rng).verdict is Verdict.PASS
+    error = np.array([0, 0, 1e-3, 0, 0])
+    row = only(check_gradient(Cubes(), X, gradient, rng=rng))
+    assert row.verdict is Verdict.FAIL and row.worst is not None and row.worst.index == (2,)
+    assert row.worst.given == 3 * X[2] ** 2 + 1e-3
+
+
+def test_a_gradient_that_is_another_each_time_is_found(rng: Any) -> None:
+    random = np.random.default_rng(0)
+    report = check_gradient(Cubes(), X, lambda x: 3 * x**2 * (1 + 1e-3 * random.normal(size=5)), rng=rng)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "deterministic" in only(report).reason
+
+
 # Functions that are particular about what they take
 
 
@@ -635,7 +721,7 @@ def test_a_function_that_takes_single_precision_only(rng: Any) -> None:
 
     report = check_gradient(f, X.astype(np.float32), np.cos, rng=rng)
     assert report.verdict is Verdict.PASS, report
-    assert 1e-7 < only(report).resolution < 1e-2
+    assert 1e-7 < resolution(only(report)) < 1e-2
     assert (
         "the function takes no double precision, so finite differences see fewer digits than they could" in report.notes
     )
@@ -669,7 +755,7 @@ def test_a_function_of_pytorch(dtype: str, rng: Any) -> None:
     x = rng.normal(size=(4, 5)).astype(dtype)
     report = check_gradient(f, x, gradient, rng=rng)
     assert report.verdict is Verdict.PASS, report
-    assert only(report).dtype == dtype and only(report).resolution < (1e-9 if dtype == "float64" else 1e-2)
+    assert only(report).dtype == dtype and resolution(only(report)) < (1e-9 if dtype == "float64" else 1e-2)
     wrong = check_gradient(f, x, lambda x: gradient(x) * 1.05, rng=rng)
     assert wrong.verdict is Verdict.FAIL, wrong
 
