@@ -449,7 +449,9 @@ class _Ladder:
     @property
     def is_settled(self) -> bool:
         best = self.slopes.best
-        return best is not None and self.slopes.has_settled(0.0) and self._bends.has_settled(1e-6 * abs(best.value))
+        if best is None or not self.slopes.has_settled(0.0):
+            return False
+        return self._bends.has_settled(max(1e-6 * self.slopes.largest, 0.01 * abs(best.value)))
 
     @property
     def bend(self) -> float:
