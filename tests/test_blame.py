@@ -555,6 +555,14 @@ def test_a_node_that_is_forgotten(rng: np.random.Generator, monkeypatch: pytest.
     assert (culprit.kind, culprit.operation) == ("ACCUMULATION", "exp")
 
 
+def test_sums_of_which_a_part_is_not_seen(rng: np.random.Generator) -> None:
+    x = tensor(rng.normal(size=3))
+    y = np.exp(x)
+    found = blame(np.sum(np.concatenate([y, np.ones(2)]) ** 2) + np.sum(np.sin(y)), rng=rng)
+    assert not found
+    assert found.untestable.total() == 1
+
+
 def test_sums_that_cancel_are_no_crime(rng: np.random.Generator) -> None:
     w = rng.normal(size=(1000, 4))
     w -= w.mean(axis=0)

@@ -46,7 +46,7 @@ def blame(loss: Any, *args: Any, rng: np.random.Generator | None = None) -> Blam
     --------
     >>> import numpy as np
     >>> import tinygrad_ml as tg
-    >>> from tinygrad_ml.gradcheck.blame import blame
+    >>> from tinygrad_ml.gradcheck import blame
     >>> cube = tg.primitive(lambda x: x**3, lambda g, ans, x: g * 2 * x**2)
     >>> found = blame(lambda x: np.sum(cube(np.exp(x))), np.array([0.5, 1.0]))
     >>> [(culprit.kind, culprit.input, round(culprit.error, 6)) for culprit in found]

@@ -67,8 +67,8 @@ class Draws:
         return drawn.astype(x.dtype, copy=False)[()]
 
     def _cut(self, x: Any) -> Any:
-        if self._store.size < 2 * x.size + 1024:
-            size = 4 * x.size + 4096
+        if self._store.size < x.size + 1024:
+            size = x.size + x.size // 4 + 4096
             self._store = self._rng.uniform(0.5, 1.5, size) * (1 - 2 * self._rng.integers(0, 2, size))
         start = int(self._rng.integers(self._store.size - x.size))
         return self._store[start : start + x.size].reshape(x.shape)
