@@ -185,7 +185,7 @@ class Trial:
     def is_off(self, sides: Sequence[Side]) -> bool:
         """Whether the rules disagree with the complex step."""
         if self.is_elementwise(sides):
-            return self._is_off_somewhere(sides)
+            return bool(np.any(self.excess(sides) > 0))
         answer, size = self.analytic(sides)
         slope, other = self.stepped(tuple([side.i for side in sides]))
         return not abs(answer - slope) <= self.tolerance(sides, size, other)
@@ -195,13 +195,13 @@ class Trial:
         shape = np.shape(self.parts[0])
         return self.primitive.elementwise and all(side.shape == shape for side in sides)
 
-    def _is_off_somewhere(self, sides: Sequence[Side]) -> bool:
-        """Whether any element is off by more than the rounding errors of its own."""
+    def excess(self, sides: Sequence[Side]) -> Any:
+        """Of every element, by how much it is off beyond rounding, relative to its size."""
         terms = [_product(self.answer(side), self.us[side.i]) for side in sides]
         (slope,) = self.step(tuple([side.i for side in sides]))
-        sizes = sum([np.abs(t) for t in terms]) + np.abs(slope) + np.abs(_product(self.parts[0], self.v[0]))
-        off = np.abs(sum(terms) - slope) > _ROUNDINGS * self.unit(sides) * sizes
-        return bool(np.any(off))
+        size = sum([np.abs(t) for t in terms]) + np.abs(slope)
+        rounding = _ROUNDINGS * self.unit(sides) * (size + np.abs(_product(self.parts[0], self.v[0])))
+        return (np.abs(sum(terms) - slope) - rounding) / np.where(size > 0, size, 1)
 
 
 def sides_of(operation: Operation) -> list[Side]:
@@ -419,8 +419,10 @@ def _worst_element(trial: Trial, side: Side) -> tuple[int, ...] | None:
     if np.iscomplexobj(u):
         return None
     g = trial.answer(side)
-    places = np.flatnonzero(np.ones(u.size))
+    places = np.arange(u.size)
     try:
+        if trial.is_elementwise([side]):
+            return _unraveled(np.argmax(trial.excess([side])), u.shape)
         while places.size > 1:
             halves = np.array_split(places, 2)
             off = []
@@ -434,7 +436,11 @@ def _worst_element(trial: Trial, side: Side) -> tuple[int, ...] | None:
             places = halves[int(np.argmax(off))]
     except Unavailable:
         return None
-    return tuple([int(k) for k in np.unravel_index(int(places[0]), u.shape)])
+    return _unraveled(places[0], u.shape)
+
+
+def _unraveled(place: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple([int(k) for k in np.unravel_index(int(place), shape)])
 
 
 def _only(trial: Trial, side: Side, index: tuple[int, ...] | None) -> Trial | None:
