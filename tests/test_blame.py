@@ -12,7 +12,7 @@ import pytest
 import tinygrad_ml as tg
 from benchmarks import blame_rates as rates
 from tinygrad_ml import engine
-from tinygrad_ml.gradcheck import complex_step, recall, trial
+from tinygrad_ml.gradcheck import complex_step, examine, recall, trial
 from tinygrad_ml.gradcheck.blame import blame
 from tinygrad_ml.gradcheck.culprits import Blame
 from tinygrad_ml.graph import Node, watching
@@ -109,6 +109,7 @@ def test_cost(make_rng: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(trial, "push", counting("complex", complex_step.push))
     monkeypatch.setattr(trial, "run", counting("real", recall.run))
+    monkeypatch.setattr(examine, "run", counting("real", recall.run))
     monkeypatch.setattr(recall, "run", counting("real", recall.run))
     monkeypatch.setattr(trial.Trial, "_answer", counting("rules", trial.Trial._answer))
     assert not blame(root, rng=rng)

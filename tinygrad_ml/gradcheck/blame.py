@@ -13,8 +13,9 @@ from ..tensor import Tensor
 from .accumulation import find_accumulation
 from .complex_step import quiet
 from .culprits import Blame, Culprit
+from .examine import examine
 from .recall import Operation, recall
-from .trial import Draws, Undecided, WrongAnswer, examine
+from .trial import Draws, Undecided, WrongAnswer
 
 
 def blame(loss: Any, *args: Any, rng: np.random.Generator | None = None) -> Blame:
