@@ -429,6 +429,21 @@ def test_rounding_in_single_precision_is_no_reason_to_fail(f: Any, make_rng: Any
     assert verdicts.count(Verdict.PASS) >= 24
 
 
+ZERO = {
+    "residuals": lambda x: np.sum(x - np.mean(x)),
+    "a softmax": lambda x: np.sum(np.exp(x) / np.sum(np.exp(x))) - 1,
+    "a normalised batch": lambda x: np.sum((x - x.mean()) / np.sqrt(x.var() + 1e-5)),
+}
+
+
+@pytest.mark.parametrize("f", ZERO.values(), ids=ZERO.keys())
+def test_rounding_around_0_is_no_jump(f: Any, make_rng: Any) -> None:
+    verdicts = [
+        check_gradient(f, make_rng(f"at {i}").normal(size=3), lambda x: 0 * x, rng=i).verdict for i in range(30)
+    ]
+    assert set(verdicts) <= {Verdict.PASS, Verdict.INCONCLUSIVE}, verdicts
+
+
 def test_a_right_subgradient_is_always_inside(make_rng: Any) -> None:
     """With a thousand smooth terms beside it, of which the slopes at the ends are not known exactly."""
     rng = make_rng("kinks")
@@ -685,7 +700,20 @@ def test_a_gradient_may_use_the_same_array_each_time(rng: Any) -> None:
     error = np.array([0, 0, 1e-3, 0, 0])
     row = only(check_gradient(Cubes(), X, gradient, rng=rng))
     assert row.verdict is Verdict.FAIL and row.worst is not None and row.worst.index == (2,)
-    assert row.worst.given == 3 * X[2] ** 2 + 1e-3
+    assert row.worst.given == pytest.approx(3 * X[2] ** 2 + 1e-3, rel=1e-15)
+
+
+def test_such_a_gradient_is_not_judged_by_what_it_says_elsewhere(rng: Any) -> None:
+    """At a kink it is asked for its value beside the kink, before the second argument has been looked at."""
+    buffers = np.empty(3), np.empty(5)
+
+    def gradient(x: Any, y: Any) -> Any:
+        buffers[0][:], buffers[1][:] = np.sign(x), 3 * y**2
+        return buffers
+
+    report = check_gradient(lambda x, y: np.sum(np.abs(x)) + np.sum(y**3), (HERE, X), gradient, rng=rng)
+    assert [str(row.verdict) for row in report.rows] == ["KINK", "PASS"] and report.ok
+    assert report.rows[1].digits("analytic", "engine") > 13
 
 
 def test_a_gradient_that_is_another_each_time_is_found(rng: Any) -> None:
