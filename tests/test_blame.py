@@ -16,7 +16,6 @@ from tinygrad_ml.gradcheck import complex_step, recall, trial
 from tinygrad_ml.gradcheck.blame import blame
 from tinygrad_ml.gradcheck.culprits import Blame
 from tinygrad_ml.graph import Node, watching
-from tinygrad_ml.primitive import Primitive
 
 from .case import Case
 from .op_table import CASES
@@ -153,6 +152,23 @@ def test_one_wrong_element_is_named(rng: np.random.Generator) -> None:
     assert only(blame(loss, rng=rng)).index == (3, 2)
 
 
+def test_a_wrong_element_in_the_shadow_of_large_ones(rng: np.random.Generator) -> None:
+    x = tensor(np.linspace(-20, 12, 300))
+    with watching():
+        y = np.exp(x)
+        loss = np.sum(y)
+
+    def wrong(right: Any, *args: Any) -> Any:
+        g = right(*args)
+        g[7] *= 1 + 1e-6
+        return g
+
+    with_rule(y._node, 0, wrong)
+    culprit = only(blame(loss, rng=rng))
+    assert culprit.index == (7,)
+    assert culprit.error == pytest.approx(1e-6, rel=1e-3)
+
+
 WRONG = [
     ("cross_entropy", lambda x: tg.functional.cross_entropy(x, np.array([0, 1, 1]))),
     ("binary_cross_entropy_with_logits", lambda x: tg.functional.binary_cross_entropy_with_logits(x, np.ones((3, 3)))),
@@ -261,6 +277,14 @@ def test_operations_that_take_no_complex_numbers_are_judged_by_differences(rng: 
     assert culprit.error == pytest.approx(1e-6, rel=0.1)
 
 
+def test_differences_that_tell_nothing_convict_nobody_and_acquit_nobody(rng: np.random.Generator) -> None:
+    hidden = tg.primitive(lambda x: 1e14 + loop(x), lambda g, ans, x: g * 3 * x**2)
+    found = blame(lambda x: np.sum(hidden(x)), rng.normal(size=4), rng=rng)
+    assert not found
+    assert found.tested == 1
+    assert list(found.untestable) == ["<lambda>: neither the complex step nor finite differences tell its derivative"]
+
+
 def test_complex_numbers_are_judged_by_differences(rng: np.random.Generator) -> None:
     x = tensor(rng.normal(size=6))
     with watching():
@@ -338,8 +362,9 @@ def test_an_error_beside_kinks_is_found(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("n", [6, 8, 10, 12])
 def test_ill_conditioned_matrices_are_no_crime(n: int, rng: np.random.Generator) -> None:
     hilbert = 1 / (np.add.outer(np.arange(n), np.arange(n)) + 1.0)
-    found = blame(lambda a: np.sum(np.linalg.inv(a)) + np.sum(np.linalg.solve(a, np.ones(n))), hilbert, rng=rng)
-    assert not found, found
+    for _ in range(20):
+        found = blame(lambda a: np.sum(np.linalg.inv(a)) + np.sum(np.linalg.solve(a, np.ones(n))), hilbert, rng=rng)
+        assert not found, found
 
 
 def test_large_means_and_small_deviations_are_no_crime(rng: np.random.Generator) -> None:
@@ -389,11 +414,20 @@ def test_a_changed_intermediate_result(rng: np.random.Generator) -> None:
     x = tensor(rng.normal(size=4))
     with watching():
         y, _, loss = chain(x)
-    y.data[1] += 1e-3
+    y._data[1] += 1e-3
     culprit = only(blame(loss, rng=rng))
     assert (culprit.kind, culprit.operation, culprit.input) == ("STALE", "square", "argument 0 (x)")
     assert "argument 0 (x) was changed in place after the operation" in culprit.message
     assert np.isnan(culprit.error)
+
+
+def test_a_changed_constant(rng: np.random.Generator) -> None:
+    x, batch = tensor(rng.normal(size=4)), rng.normal(size=(3, 4))
+    with watching():
+        loss = np.sum(np.tanh(batch @ x)) + np.sum(batch[0] * x)
+    batch[0, 0] = 0.0
+    culprit = only(blame(loss, rng=rng))
+    assert (culprit.kind, culprit.operation, culprit.input) == ("STALE", "matmul", "argument 0 (x1)")
 
 
 def test_a_changed_leaf(rng: np.random.Generator) -> None:
@@ -411,15 +445,20 @@ def test_a_changed_array_that_no_rule_reads(rng: np.random.Generator) -> None:
         y = np.sin(x)
         z = y + 1.0
         loss = np.sum(np.exp(z))
-    y.data[:] = 0
-    assert not blame(loss, rng=rng)
+    y._data[:] = 0
+    found = blame(loss, rng=rng)
+    assert not found
+    assert found.tested == 4
+    with_rule(z._node, 0, scaled(1 + 1e-6))
+    culprit = only(blame(loss, rng=rng))
+    assert (culprit.kind, culprit.operation) == ("RULE", "add")
 
 
 def test_changed_results_of_a_graph_recorded_as_usual(rng: np.random.Generator) -> None:
     x = tensor(rng.normal(size=4))
     y, _, loss = chain(x)
     assert not blame(loss, rng=rng)
-    y.data[1] += 1e-3
+    y._data[1] += 1e-3
     culprit = only(blame(loss, rng=rng))
     assert (culprit.kind, culprit.operation) == ("STALE", "exp")
     assert "repeated on its arguments it gives another result than was recorded" in culprit.message
@@ -437,7 +476,7 @@ def test_a_changed_array_and_a_wrong_rule_are_told_apart(rng: np.random.Generato
             y = np.tanh(x @ x)
             loss = np.sum(np.exp(y) * y)
         if seed % 2:
-            y.data[seed % 3, 1] *= 1 + 1e-6
+            y._data[seed % 3, 1] *= 1 + 1e-6
         else:
             with_rule(y._node, 0, scaled(1 + 1e-6))
         assert {culprit.kind for culprit in blame(loss, rng=rng)} == {"STALE" if seed % 2 else "RULE"}
@@ -479,16 +518,16 @@ def test_a_sum_that_is_scaled(turn: int, rng: np.random.Generator, monkeypatch: 
 
 
 def test_a_term_that_is_lost(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    def last_alone(node: Any, g: Any, pending: Any, heap: Any) -> None:
-        if node.node.order in pending:
-            pending[node.node.order][1][node.index] = None
-        fill(node, g, pending, heap)
-
     fill = engine._fill_slot
+
+    def forgetful(node: Any, g: Any, pending: Any, heap: Any) -> None:
+        if node.index != 1:
+            fill(node, g, pending, heap)
+
     x = tensor(rng.normal(size=4))
     with watching():
         loss = diamond(x)
-    monkeypatch.setattr(engine, "_fill_slot", last_alone)
+    monkeypatch.setattr(engine, "_fill_slot", forgetful)
     culprit = only(blame(loss, rng=rng))
     assert (culprit.kind, culprit.operation) == ("ACCUMULATION", "split")
     assert "multiply (test_blame.py:" in culprit.message
@@ -498,9 +537,28 @@ def test_a_stretched_axis_that_is_not_summed(rng: np.random.Generator, monkeypat
     x = tensor(rng.normal(size=4))
     with watching():
         loss = diamond(x)
-    monkeypatch.setattr(engine, "unbroadcast", lambda g, shape: g[0] if g.ndim > len(shape) else np.sum(g))
+    right = engine.unbroadcast
+    monkeypatch.setattr(engine, "unbroadcast", lambda g, shape: g[0] if shape == (4,) else right(g, shape))
     culprit = only(blame(loss, rng=rng))
     assert (culprit.kind, culprit.operation, culprit.shapes) == ("ACCUMULATION", "leaf", ((4,),))
+
+
+def test_a_node_that_is_forgotten(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = tensor(rng.normal(size=4))
+    with watching():
+        y = np.exp(x)
+        z = np.sin(y) * y
+        loss = np.sum(z)
+    push = engine.heappush
+    monkeypatch.setattr(engine, "heappush", lambda heap, order: None if order == y._node.order else push(heap, order))
+    culprit = only(blame(loss, rng=rng))
+    assert (culprit.kind, culprit.operation) == ("ACCUMULATION", "exp")
+
+
+def test_sums_that_cancel_are_no_crime(rng: np.random.Generator) -> None:
+    w = rng.normal(size=(1000, 4))
+    w -= w.mean(axis=0)
+    assert not blame(lambda x: np.sum(x * w), rng.normal(size=4), rng=rng)
 
 
 def test_the_graph_is_left_as_it_was(rng: np.random.Generator) -> None:
@@ -531,7 +589,7 @@ def test_the_account_of_no_culprit() -> None:
 
 def test_the_account_of_a_culprit(rng: np.random.Generator) -> None:
     x = tensor([1.0, 4.0])
-    y = np.sqrt(x * 0 + 0.0)
+    y = np.sqrt(x * 0)
     loss = np.sum(np.sin(x)) + np.sum(y)
     sine = next(node for node in rates.recorded(loss) if node.primitive.name == "sin")
     with_rule(sine, 0, scaled(-1.0))
@@ -539,7 +597,7 @@ def test_the_account_of_a_culprit(rng: np.random.Generator) -> None:
         found = blame(loss, rng=rng)
     assert found and found[0].line is None
     lines = str(found).splitlines()
-    assert lines[0] == "1 culprit among 7 operations"
+    assert lines[0] == "1 culprit among 6 operations"
     assert lines[1].startswith("  RULE: sin, shapes (2,) -> (2,): its rule for argument 0 (x) is off by 2.0e+00")
     assert lines[2] == "  record inside tg.gradcheck.watching() to learn the line of every operation"
     assert lines[3:] == ["  not tested: 1", "    sqrt: its derivative is infinite here"]
@@ -578,7 +636,3 @@ def test_what_cannot_be_blamed(loss: Any) -> None:
 
 def test_a_loss_of_several_numbers(rng: np.random.Generator) -> None:
     assert not blame(lambda x: np.exp(x) * x, rng.normal(size=3), rng=rng)
-
-
-def test_primitives_are_not_touched() -> None:
-    assert not any(name in vars(Primitive) for name in ("_spied", "ledger"))

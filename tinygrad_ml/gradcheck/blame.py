@@ -68,7 +68,7 @@ def blame(loss: Any, *args: Any, rng: np.random.Generator | None = None) -> Blam
 
 
 def _called(function: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:
-    """What the function makes of the arguments, and the tensors among these, to which a graph has no strong reference."""
+    """What the function makes of the arguments, and these as tensors: a graph does not keep its leaves alive."""
     if not callable(function):
         return function, None
     leaves, rebuild = tree.flatten(args)

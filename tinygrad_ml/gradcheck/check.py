@@ -244,7 +244,9 @@ class _Check:
             return verdict
         closer = self._judge_once(moved, elementwise=True)
         if verdict.verdict is not Verdict.FAIL:
-            return closer if closer.verdict is Verdict.FAIL or closer.resolution < verdict.resolution else verdict
+            is_lost = verdict.verdict is not Verdict.PASS and closer.verdict is Verdict.PASS
+            is_closer = closer.verdict is Verdict.FAIL or is_lost or closer.resolution < verdict.resolution
+            return closer if is_closer else verdict
         if closer.verdict is not Verdict.PASS or len(moved) > 1:
             return verdict
         worst = self._find_worst(moved[0], verdict)

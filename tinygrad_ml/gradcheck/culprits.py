@@ -91,7 +91,7 @@ class Blame(Sequence[Culprit]):
         found = "no culprit" if count == 0 else "1 culprit" if count == 1 else f"{count} culprits"
         lines = [f"{found} among {self.operations} operation{'s' if self.operations != 1 else ''}"]
         lines += [f"  {culprit}" for culprit in self.culprits]
-        if self.culprits and any(culprit.line is None or "between" in culprit.line for culprit in self.culprits):
+        if any(c.operation != "leaf" and (c.line is None or " " in c.line) for c in self.culprits):
             lines.append("  record inside tg.gradcheck.watching() to learn the line of every operation")
         if self.untestable:
             lines.append(f"  not tested: {sum(self.untestable.values())}")

@@ -35,10 +35,10 @@ _POWERS = np.vander(np.array(_PLACES, dtype=float), 3, increasing=True)
 _PARABOLA = np.linalg.pinv(_POWERS)
 _SLOPE_ERROR = float(np.sqrt(np.sum(np.square(_PARABOLA[1]))))
 #: What is lower in a staircase, in relation to the function, is taken for rounding in a lower precision.
-_ROUNDING, _ROUNDING_OF_ONE = 2.0**-22, 2.0**-40
+_SINGLE, _LOW, _ROUNDING_OF_ONE = 2.0**-22, 2.0**-17, 2.0**-40
 #: A slope that has become this much smaller with the steps may be on its way to 0.
 _FADING = 1e-7
-#: With more noise than this, in relation to the change of the function and to the function, nothing is known of its
+#: With more noise than this, in relation to the change of the function and to the function, nothing may be known of its
 #: slope.
 _NOISY, _LOUD = 1e-2, 1e-6
 #: How many finer steps must have failed to improve on an answer.
@@ -277,7 +277,9 @@ def _climb(line: Line, unit: float, grain: float) -> Slope:
     if near.is_still and ladder.is_flat:
         # Still at the finest points: it may be a staircase, for one because it calculates in single precision inside.
         height, highest = _height(samples)
-        is_rounding = height <= _ROUNDING * max(line.size, highest) or DOUBLE / 8 <= height <= _ROUNDING_OF_ONE
+        size = max(line.size, highest)
+        is_rounding = height <= _SINGLE * size or DOUBLE / 8 <= height <= _ROUNDING_OF_ONE
+        is_rounding = is_rounding or height <= _LOW * size and not _leads_to_kink(samples)
         if is_rounding and 2 * height > noise:
             stair, noise = height, 2 * height
             ladder = _Ladder(noise, samples)
@@ -292,7 +294,7 @@ def _climb(line: Line, unit: float, grain: float) -> Slope:
     power = near.power_law(samples)
     if power is not None:
         value, bound, finding = math.nan, math.inf, "jump" if power < _JUMP else "cusp"
-    elif _LOUD * line.size < noise > _NOISY * change:
+    elif noise > _LOUD * max(line.size, change) and (noise > _NOISY * change or bound > 0.5 * abs(value)):
         finding = "unsettled"
     elif ladder.is_settled:
         bend = ladder.bend
@@ -342,6 +344,16 @@ def _height(samples: Sequence[_Sample]) -> tuple[float, float]:
     last = moving[-1]
     pairs = list(zip(samples, samples[1:], strict=False))[max(last - 2, 0) : last + 1]
     return max([rises[last], *[abs(b.slope - a.slope) * b.step for a, b in pairs]]), max(rises)
+
+
+def _leads_to_kink(samples: Sequence[_Sample]) -> bool:
+    """Whether the slopes tend to 0 as beside a kink, by distance / step, and not at random as on stairs."""
+    moving = [sample.slope for sample in samples if sample.slope != 0][-4:]
+    if len(moving) < 4:
+        return False
+    changes = [b - a for a, b in zip(moving, moving[1:], strict=False)]
+    ratios = [b / a if a else 0.0 for a, b in zip(changes, changes[1:], strict=False)]
+    return all([0.8 * _RATIO < ratio < 1.25 * _RATIO for ratio in ratios[:2]])
 
 
 class _Sample:

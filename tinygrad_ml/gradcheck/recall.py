@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +124,8 @@ class _Recall:
         self.likes = self._likes(root)
         self.prints: dict[int, Any] = {}
         self.stale: dict[Any, Culprit] = {}
+        #: The operations of which the result is not what it was, or follows from one that is not.
+        self.tainted: set[int] = set()
         self.unknown: Counter[str] = Counter()
 
     def everything(self) -> Recalled:
@@ -215,8 +217,9 @@ class _Recall:
             for parent, _, i, like in node.edges:
                 kept = node.saved[1 + i]
                 own = (kept.shape, kept.dtype) if hasattr(kept, "dtype") else likes.get(node.order)
-                if like is not None or own is not None:
-                    likes.setdefault(parent.order, like or own)
+                found = like or own
+                if found is not None:
+                    likes.setdefault(parent.order, found)
         return likes
 
     def _as_saved(self, node: Node) -> Operation | None:
@@ -230,14 +233,19 @@ class _Recall:
             return self._operation(node, found)
         operation = self._operation(node, Point(found.args, found.ans, node.saved, node.cache))
         if self._has_changed(node, operation):
+            self.tainted.add(node.order)
             return None
+        if any(_source(edge[0]).order in self.tainted for edge in node.edges):
+            self.tainted.add(node.order)
+            operation = self._operation(node, found)
         self.answers.setdefault(node.order, found.ans)
         return operation
 
-    def _arguments(self, node: Node) -> tuple[list[Any], dict[int, Callable[[], list[Any]]]]:
-        """The arguments, and for those that nobody has a way to draw some."""
+    def _arguments(self, node: Node) -> tuple[list[Any], dict[int, list[Any]]]:
+        """The arguments, and for those that nobody has, some that are drawn."""
         edges = {i: (parent, like) for parent, _, i, like in node.edges}
-        known, drawn = list(node.saved[1:]), {}
+        known: list[Any] = list(node.saved[1:])
+        drawn: dict[int, list[Any]] = {}
         for i, kept in enumerate(known):
             if _is_kept(kept) or kept is None and i not in edges and not node.primitive.broadcasts:
                 continue  # None is taken for an argument that was None
@@ -251,7 +259,7 @@ class _Recall:
                     known[i] = value
                     continue
                 shape, dtype = like or self.likes.get(parent.order, (shape, dtype))
-            drawn[i] = lambda shape=shape, dtype=dtype: _candidates(self.rng, shape, dtype)
+            drawn[i] = _candidates(self.rng, shape, dtype)
         return known, drawn
 
     def _value(self, parent: Any) -> Any:
@@ -263,11 +271,10 @@ class _Recall:
             return self.answers.get(parent.order) if parts is None else parts[parent.index]
         return self.answers.get(parent.order)
 
-    def _complete(self, node: Node, known: list[Any], drawn: Any) -> Point | None:
+    def _complete(self, node: Node, known: list[Any], drawn: dict[int, list[Any]]) -> Point | None:
         """The operation applied to its arguments, with the first draw of the missing ones at which it is finite."""
-        draws = {i: draw() for i, draw in drawn.items()}
         for k in range(5 if drawn else 1):
-            args = tuple([draws[i][k] if i in draws else arg for i, arg in enumerate(known)])
+            args = tuple([drawn[i][k] if i in drawn else arg for i, arg in enumerate(known)])
             try:
                 point = point_at(node, args)
             except Exception:  # out of the domain, or of a shape that does not fit
@@ -278,16 +285,18 @@ class _Recall:
 
     def _has_changed(self, node: Node, operation: Operation) -> bool:
         """Whether repeating the operation gives another result than some node kept."""
-        for parent, _, i, _ in node.edges:
-            for leaf, mark in node.marks or ():
-                owner = leaf.owner()
-                if leaf is parent and owner is not None and not _equal(fingerprint(owner._data), mark):
-                    self._blame_change(operation, i, owner._data)
-                    return True
+        for leaf, mark in node.marks or ():
+            owner = leaf.owner()
+            if owner is not None and not _equal(self._print(owner._data), mark):
+                i = next(edge[2] for edge in node.edges if edge[0] is leaf)
+                self._blame_change(operation, i, owner._data)
+                return True
         then = self.answers.get(node.order)
-        if then is None or _repeats(operation.point.ans, then):
+        if any(_source(edge[0]).order in self.tainted for edge in node.edges):
             return False
-        if not _repeats(run(node.primitive, operation.point.args, operation.kwargs)[0], operation.point.ans):
+        if then is None or repeats(operation.point.ans, then):
+            return False
+        if not repeats(run(node.primitive, operation.point.args, operation.kwargs)[0], operation.point.ans):
             self.unknown[f"{node.primitive.name}: gives another result each time it is called"] += 1
             return True
         message = (
@@ -296,6 +305,10 @@ class _Recall:
         )
         self._report_change(node.order, operation, "an argument", message)
         return True
+
+
+def _source(parent: Any) -> Any:
+    return parent.node if isinstance(parent, Output) else parent
 
 
 def _is_kept(kept: Any) -> bool:
@@ -310,7 +323,7 @@ def _floats(ans: Any) -> list[Any]:
     return [part for part in (ans if isinstance(ans, (tuple, list)) else [ans]) if np.asarray(part).dtype.kind in "fc"]
 
 
-def _repeats(now: Any, then: Any) -> bool:
+def repeats(now: Any, then: Any) -> bool:
     """Whether two results are the same up to rounding."""
     for a, b in zip(_floats(now), _floats(then), strict=True):
         if np.shape(a) != np.shape(b):
@@ -336,7 +349,8 @@ def _lines(nodes: Sequence[Node]) -> dict[int, str | None]:
     for line in own:
         before = line or before
         lines.append(before)
-    behind, found = None, {}
+    behind = None
+    found: dict[int, str | None] = {}
     for node, line, earlier in zip(reversed(nodes), reversed(own), reversed(lines), strict=True):
         behind = line or behind
         if line is not None:

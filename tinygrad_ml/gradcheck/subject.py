@@ -11,7 +11,7 @@ import numpy as np
 from .. import tree
 from ..transforms import value_and_grad
 from .blame import blame
-from .complex_step import Unavailable, along
+from .complex_step import along
 from .numeric import as_array, as_number
 
 Arrays = list[np.ndarray]
@@ -99,14 +99,14 @@ class Subject:
 
     def complex_slope(self, direction: list[Any]) -> tuple[float, float] | None:
         """The derivative along a direction by the complex step, and its rounding error; None where it has none."""
-        if self._complex_step is None:
+        if self._complex_step is None or self._native:
             return None
         before, answer = self._stepped
         if before is None or any(u is not v for u, v in zip(direction, before, strict=True)):
             try:
                 found = self._complex_step([a.copy() for a in self.wide], direction)
                 answer = float(found.value), float(found.noise)
-            except Unavailable:
+            except Exception:  # Unavailable, or the function's own way of saying that it takes no complex numbers
                 answer = None
             self._stepped = direction, answer
         return answer

@@ -16,7 +16,7 @@ import numpy as np
 from . import numeric
 from .complex_step import Unavailable, push
 from .culprits import Culprit
-from .recall import Operation, Point, point_at, run
+from .recall import Operation, Point, point_at, repeats, run
 
 #: Rounding errors that are no fault.
 _ROUNDINGS = 64
@@ -254,103 +254,127 @@ def _suspects(trial: Trial, sides: Sequence[Side]) -> list[Side]:
         except Unavailable:
             found = trial.numeric([side.i for side in group])
             answer, size = trial.analytic(group)
-            if found.findings or not _agree(answer, found, trial.unit(group) * size):
+            if found.findings or not _agree(answer, found, trial.unit(group) * size) or not _tells(found, size):
                 suspects += group
     return suspects
 
 
 def _fault(trial: Trial, side: Side) -> Culprit | None:
     """What is wrong with an answer whatever the derivative is."""
-    operation = trial.operation
-    name = operation.primitive.argument_name(side.i)
-    whose = f"its {'cached ' * side.is_cached}rule for {name}"
     try:
         pulled = trial.answer(side)
     except WrongAnswer as error:
-        return operation.culprit("RULE", name, f"{whose} {error}")
-    bad = ~np.isfinite(pulled)
-    if not np.any(bad):
+        return _accused(trial.operation, side, "RULE", str(error))
+    if np.isfinite(np.sum(pulled)) or np.all(np.isfinite(pulled)):
         return None
     if not all(np.all(np.isfinite(a)) for a in (*trial.parts, trial.point.args[side.i])):
         raise Undecided("its arguments or its result are not finite, nor is its gradient")
-    index = tuple([int(k) for k in np.argwhere(bad)[0]])
-    value = pulled[index]
+    index = tuple([int(k) for k in np.argwhere(~np.isfinite(pulled))[0]])
     u = np.zeros(side.shape)
     u[index] = trial.us[side.i][index].real
     slope = trial.along({side.i: u}).numeric([side.i])
-    if slope.findings and not np.isnan(value):
+    if slope.findings and not np.isnan(pulled[index]):
         raise Undecided("its derivative is infinite here")
-    known = f"is {slope.value / float(u[index]):.6g}" if not slope.findings else "does not exist"
-    message = f"{whose} answers {value} at {list(index)} for finite numbers, where the derivative {known}"
-    return operation.culprit("NONFINITE", name, message, index=index)
+    weighted = f"is {slope.value / float(u[index]):.6g}" if not slope.findings else "does not exist"
+    message = f"answers {pulled[index]} at {list(index)} for finite numbers, where the derivative {weighted}"
+    return _accused(trial.operation, side, "NONFINITE", message, index=index)
+
+
+def _accused(operation: Operation, side: Side, kind: str, what: str, **details: Any) -> Culprit:
+    name = operation.primitive.argument_name(side.i)
+    return operation.culprit(kind, name, f"its {'cached ' * side.is_cached}rule for {name} {what}", **details)
 
 
 def _convict(flagged: Trial, side: Side, draws: Draws) -> Culprit | None:
     """A culprit where finite differences confirm what the complex step says, here or beside a kink."""
-    operation = flagged.operation
-    reason = ""
+    _check_repeats(flagged)
+    reason = "no derivative here"
     for attempt in range(1 + _NUDGES):
-        trial = flagged if attempt == 0 else _nudged(operation, side, draws)
+        trial = flagged if attempt == 0 else _nudged(flagged.operation, side, draws)
         if trial is None:
             continue
         trial = trial.along({side.i: trial.us[side.i]})
         try:
-            if attempt > 0 and not trial.is_off([side]):
-                return None
-        except Unavailable:
-            pass
-        except WrongAnswer as error:
+            is_off = attempt == 0 or _is_off_or_unknown(trial, side)
+            return _judged(trial, side) if is_off else None
+        except Undecided as error:
             reason = str(error)
+        except WrongAnswer:  # nearby only: an answer of the wrong shape has been reported
             continue
-        slope = trial.numeric([side.i])
-        if slope.findings:
-            reason = f"no derivative here ({', '.join(slope.findings)})"
-            continue
-        index = _worst_element(trial, side)
-        for closer in (trial, _only(trial, side, index)):
-            if closer is None:
-                continue
-            found = slope if closer is trial else closer.numeric([side.i])
-            answer, size = closer.analytic([side])
-            if found.findings or _agree(answer, found, closer.unit([side]) * size):
-                continue
-            if not _agree(answer, found, closer.unit([side]) * size + _appeal(closer, side, answer)):
-                return _verdict(trial, side, index, answer, found)
-        try:
-            trial.step((side.i,))
-        except Unavailable:
-            if _agree(answer, found, closer.unit([side]) * size) and found.bound <= 1e-2 * size:
-                return None
-            reason = "neither the complex step nor finite differences tell its derivative"
-            continue
+    raise Undecided(reason)
+
+
+def _is_off_or_unknown(trial: Trial, side: Side) -> bool:
+    try:
+        return trial.is_off([side])
+    except Unavailable:
+        return True
+
+
+def _judged(trial: Trial, side: Side) -> Culprit | None:
+    """What finite differences say, along the whole direction and, where that passes, at the worst element alone."""
+    slope = trial.numeric([side.i])
+    if slope.findings:
+        raise Undecided(f"no derivative here ({', '.join(slope.findings)})")
+    index = _worst_element(trial, side)
+    if _contradicts(trial, side, slope):
+        return _verdict(trial, side, index, slope)
+    closer = _only(trial, side, index)
+    if closer is None:
+        if not _tells(slope, trial.analytic([side])[1]):
+            raise Undecided("neither the complex step nor finite differences tell its derivative")
         return None
-    raise Undecided(reason or "no derivative here")
+    slope = closer.numeric([side.i])
+    return _verdict(closer, side, index, slope) if not slope.findings and _contradicts(closer, side, slope) else None
 
 
-def _verdict(trial: Trial, side: Side, index: Any, answer: float, slope: numeric.Slope) -> Culprit:
-    operation = trial.operation
-    name = operation.primitive.argument_name(side.i)
-    at = _only(trial, side, index)
+def _contradicts(trial: Trial, side: Side, slope: numeric.Slope) -> bool:
+    """Whether finite differences contradict the rule, and side with the complex step where that is available."""
+    answer, size = trial.analytic([side])
+    rounding = trial.unit([side]) * size
+    if _agree(answer, slope, rounding) or _agree(answer, slope, rounding + _appeal(trial, side, answer)):
+        return False
+    try:
+        stepped, _ = trial.stepped((side.i,))
+    except Unavailable:
+        return True
+    return abs(stepped - slope.value) <= 0.1 * abs(answer - slope.value)
+
+
+def _verdict(trial: Trial, side: Side, index: Any, slope: numeric.Slope) -> Culprit:
+    answer, _ = trial.analytic([side])
     error = abs(answer - slope.value) / max(abs(answer), abs(slope.value))
     place = ""
+    at = _only(trial, side, index)
     if at is not None:
         g = float(_product(trial.answer(side)[index], 1.0))
-        try:
-            true = at.stepped((side.i,))[0] / float(at.us[side.i][index])
-            error = abs(g - true) / max(abs(g), abs(true))
-            place = f", the worst at {list(index)}"
-        except Unavailable:
-            pass
-    whose = f"its {'cached ' * side.is_cached}rule for {name}"
-    message = (
-        f"{whose} is off by {error:.1e}{place}; along a random direction it answers {answer:.12g}, "
-        f"and the derivative is {slope.value:.12g} (finite differences, bound {slope.bound:.1e})"
+        true = at.stepped((side.i,))[0] / float(at.us[side.i][index])
+        error = abs(g - true) / max(abs(g), abs(true))
+        place = f", the worst at {list(index)}"
+    what = (
+        f"is off by {error:.1e}{place}; along a random direction it answers {answer:.12g}, and the derivative is "
+        f"{slope.value:.12g} (finite differences, bound {slope.bound:.1e})"
     )
-    return operation.culprit("RULE", name, message, error, index)
+    return _accused(trial.operation, side, "RULE", what, error=error, index=index)
 
 
 def _agree(answer: float, slope: numeric.Slope, rounding: float) -> bool:
     return abs(answer - slope.value) <= slope.bound + _ROUNDINGS * rounding
+
+
+def _tells(slope: numeric.Slope, size: float) -> bool:
+    """Whether agreement with finite differences means anything."""
+    return slope.bound <= 1e-2 * max(size, abs(slope.value))
+
+
+def _check_repeats(trial: Trial) -> None:
+    """Finite differences need an operation that gives the same result again."""
+    operation = trial.operation
+    first, second = (run(trial.primitive, trial.point.args, operation.kwargs)[0] for _ in range(2))
+    if not repeats(first, second):
+        raise Undecided("gives another result each time it is called")
+    if not repeats(first, trial.point.ans):
+        raise Undecided("repeated on its arguments, it gives another result than was recorded")
 
 
 def _appeal(trial: Trial, side: Side, answer: float) -> float:
@@ -387,7 +411,10 @@ def _nudged(operation: Operation, side: Side, draws: Draws) -> Trial | None:
 
 
 def _worst_element(trial: Trial, side: Side) -> tuple[int, ...] | None:
-    """Where the answer is wrong, by halving the elements that move; None where the complex step cannot tell."""
+    """Where the answer is worst, by halving the elements that move; None where the complex step cannot tell.
+
+    Relative to its own size: the rounding errors of large elements would hide the fault of a small one.
+    """
     u = trial.us[side.i]
     if np.iscomplexobj(u):
         return None
@@ -401,8 +428,9 @@ def _worst_element(trial: Trial, side: Side) -> tuple[int, ...] | None:
                 part = np.zeros(u.size)
                 part[half] = u.reshape(-1)[half]
                 part = part.reshape(u.shape)
-                slope, _ = trial.along({side.i: part}).stepped((side.i,))
-                off.append(abs(float(np.sum(_product(g, part))) - slope))
+                slope, size = trial.along({side.i: part}).stepped((side.i,))
+                terms = _product(g, part)
+                off.append(abs(float(np.sum(terms)) - slope) / (size + float(np.sum(np.abs(terms))) or 1.0))
             places = halves[int(np.argmax(off))]
     except Unavailable:
         return None

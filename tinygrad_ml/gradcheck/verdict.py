@@ -18,9 +18,11 @@ Direction = list[Any]
 
 #: A gradient counts as seen if an error of this relative size would have shown.
 _SIGHT = 1e-2
+#: The relative rounding error that a gradient is granted at most; it is that of half precision.
+_COARSEST = 2.0**-8
 #: Finite differences convict nobody of an error that is smaller than this.
 _TRUST = 2.0**-36
-#: A derivative counts as zero if it is this much smaller than the change of the function, or than the function.
+#: What a derivative of zero is verified relative to: these parts of the change of the function, and of the function.
 _LITTLE_CHANGE, _LITTLE = 1e-6, 1e-9
 
 
@@ -60,7 +62,9 @@ class Judgement:
     @property
     def resolution(self) -> float:
         """The relative error that would have been seen."""
-        scale = max(self.size, _LITTLE_CHANGE * self.slope.change, _LITTLE * self.slope.size)
+        scale = self.size
+        if scale <= 64 * 2.0**-53 * min(1.0, self.slope.size + self.slope.change):  # the gradient is 0, or rounding
+            scale = max(scale, _LITTLE_CHANGE * self.slope.change, _LITTLE * self.slope.size)
         return self.tolerance / scale if scale else 0.0 if self.tolerance == 0 else math.inf
 
     @property
@@ -101,7 +105,7 @@ def product(gradient: Sequence[np.ndarray], direction: Direction) -> tuple[float
             total += float(np.sum(terms, dtype=np.float64))
             square = float(np.sum(np.square(terms, dtype=np.float64)))
             squares += square
-            rounding += 32 * float(np.finfo(g.dtype).eps) / 2 * math.sqrt(square)
+            rounding += min(16 * float(np.finfo(g.dtype).eps), _COARSEST) * math.sqrt(square)
     return total, math.sqrt(squares), rounding
 
 

@@ -60,9 +60,17 @@ def _kind(path: Path) -> str:
 
 def _writer(path: Path) -> Callable[[Any, State], Any]:
     if _kind(path) == ".npz":
-        return lambda file, state: np.savez(file, **state)
+        return _write_npz
     save = _safetensors().save
     return lambda file, state: file.write(save({name: np.ascontiguousarray(a) for name, a in state.items()}))
+
+
+def _write_npz(file: Any, state: State) -> None:
+    """As `numpy.savez`, which has names of its own that no array can have."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in state.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
+                np.lib.format.write_array(part, array, allow_pickle=False)
 
 
 def _safetensors() -> Any:
