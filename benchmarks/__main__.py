@@ -1,6 +1,7 @@
 """Run the benchmarks: ``python -m benchmarks [W1 W4 ...] [--rounds N] [--json FILE]``.
 
-``python -m benchmarks gradcheck`` counts instead how often gradient checkers are wrong.
+``python -m benchmarks gradcheck`` counts instead how often gradient checkers are wrong, and ``blame`` how often the wrong
+operation is named.
 """
 
 import os
@@ -15,6 +16,10 @@ if __name__ == "__main__":
 
     if sys.argv[1:2] == ["gradcheck"]:
         from .gradcheck_rates import main
+
+        sys.exit(main(sys.argv[2:]))
+    if sys.argv[1:2] == ["blame"]:
+        from .blame_rates import main
 
         sys.exit(main(sys.argv[2:]))
 
