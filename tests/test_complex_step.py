@@ -232,6 +232,8 @@ UNAVAILABLE = [
     (fails, "fails: fails at complex arguments: ValueError: no complex numbers here"),
     (lambda x: np.sum(np.abs(np.fft.fft(x)) ** 2), "fft: works on complex numbers here"),
     (lambda x: np.sum(np.linalg.pinv(np.outer(x, x))), "pinv: the matrix is not of full rank"),
+    (lambda x: np.sum(np.linalg.eigvalsh(np.eye(300) * x[0])), "300 values and their vectors would take too much"),
+    (lambda x: np.sum(np.linalg.svdvals(np.eye(200) * x[0])), "200 values and their vectors would take too much"),
     (lambda x: np.sum(tg.primitive(lambda x: np.abs(x), lambda g, ans, x: g)(x)), "answers real numbers"),
 ]
 

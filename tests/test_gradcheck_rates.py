@@ -15,6 +15,7 @@ from scipy import stats
 from benchmarks import gradcheck_rates as rates
 from benchmarks.battery import PROBLEMS, Problem
 from benchmarks.random_functions import MISTAKES
+from tinygrad_ml.gradcheck import check_gradient
 
 SEED = int(os.environ.get("GRADCHECK_SEED") or np.random.SeedSequence().generate_state(1)[0])
 AGAIN = f"GRADCHECK_SEED={SEED} repeats this run"
@@ -72,6 +73,20 @@ def test_wrong_gradients_are_caught(dtype: str, size: float, promised: float, wh
     tally = rates.survey(rates.ours, rates.spoiled(right, size, where, SEED), SEED)
     missed = tally.total - tally.verdicts["FAIL"]
     assert missed <= most(1 - promised, tally.total), f"{tally.others}; {AGAIN}"
+
+
+def test_what_is_missed_is_finer_than_the_resolution_reported() -> None:
+    """No array is "verified to" a size at which an error is in it."""
+    right = dict(rates.random_problems(SEED, 60, start=4000))
+    for name, wrong in rates.spoiled(list(right.items()), 1e-8, "element", SEED):
+        problem = right[name.split(",")[0]]
+        report = check_gradient(wrong.f, wrong.x, wrong.gradient, rng=SEED)
+        pairs = zip(wrong.gradients(*problem.arrays), problem.gradients(*problem.arrays), strict=True)
+        for row, x, error in zip(report.rows, problem.arrays, [np.abs(w - g) for w, g in pairs], strict=False):
+            if report.ok and np.any(error):
+                # Directions move an element by at least half of the array's root mean square, or of its own size.
+                moved = 0.5 * np.minimum(np.abs(x), np.sqrt(np.mean(x * x)))
+                assert row.resolution >= 0.9 * np.max(error * moved) / row.scale, f"{name}; {AGAIN}"
 
 
 @pytest.mark.parametrize("where", MISTAKES)

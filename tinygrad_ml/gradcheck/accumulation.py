@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from .. import engine
-from ..graph import Leaf, Output
+from ..graph import Leaf, Node, Output
 from ..primitive import Primitive
 from ..tensor import Tensor
+from .complex_step import operations
 from .culprits import Culprit
 from .recall import Operation
 from .trial import WrongAnswer, conform
@@ -33,9 +34,16 @@ class _Sent:
 class _Ledger:
     """What a backward pass hands to the rules and what they answer, compared as soon as it arrives."""
 
-    def __init__(self, known: list[Operation]) -> None:
+    def __init__(self, root: Tensor, known: list[Operation]) -> None:
         self.culprits: list[Culprit] = []
         self._makers = {operation.node.order: operation for operation in known}
+        #: To these something is sent that is not seen here.
+        self._uncertain = {
+            _key(edge[0])
+            for node in operations(root._node)
+            if isinstance(node, Node) and node.order not in self._makers
+            for edge in node.edges
+        }
         #: By the receiver, what was sent to it and has not arrived yet.
         self._sent: dict[Any, list[_Sent]] = {}
         self._seen: set[int] = set()
@@ -69,7 +77,13 @@ class _Ledger:
 
     def _arrive(self, key: Any, arrived: Any) -> None:
         sent = self._sent.pop(key, [])
-        if not sent or len(sent) == 1 and arrived is not None and np.array_equal(arrived, sent[0].answer):
+        if (
+            not sent
+            or key in self._uncertain
+            or len(sent) == 1
+            and arrived is not None
+            and np.array_equal(arrived, sent[0].answer)
+        ):
             return
         expected = sum([one.answer for one in sent])
         size = sum([np.abs(one.size) for one in sent])
@@ -104,7 +118,7 @@ def find_accumulation(root: Tensor, seed: Any, known: list[Operation]) -> list[C
     WrongAnswer
         Where the engine's backward fails.
     """
-    ledger = _Ledger(known)
+    ledger = _Ledger(root, known)
     try:
         with _spied(known, ledger):
             results = engine.pull(root._node, seed)

@@ -13,8 +13,9 @@ from ..tensor import Tensor
 from .accumulation import find_accumulation
 from .complex_step import quiet
 from .culprits import Blame, Culprit
+from .examine import examine
 from .recall import Operation, recall
-from .trial import Draws, Undecided, WrongAnswer, examine
+from .trial import Draws, Undecided, WrongAnswer
 
 
 def blame(loss: Any, *args: Any, rng: np.random.Generator | None = None) -> Blame:
@@ -46,7 +47,7 @@ def blame(loss: Any, *args: Any, rng: np.random.Generator | None = None) -> Blam
     --------
     >>> import numpy as np
     >>> import tinygrad_ml as tg
-    >>> from tinygrad_ml.gradcheck.blame import blame
+    >>> from tinygrad_ml.gradcheck import blame
     >>> cube = tg.primitive(lambda x: x**3, lambda g, ans, x: g * 2 * x**2)
     >>> found = blame(lambda x: np.sum(cube(np.exp(x))), np.array([0.5, 1.0]))
     >>> [(culprit.kind, culprit.input, round(culprit.error, 6)) for culprit in found]

@@ -133,17 +133,29 @@ def join(first: Report, *others: Report) -> Report:
 def run(subject: Subject, directions: int = 3, rng: Any = None, every_array_alone: bool = False) -> Report:
     """Check one subject."""
     directions = _positive("directions", directions)
-    if isinstance(rng, np.random.Generator) or rng is None:
-        rng = int((np.random.default_rng() if rng is None else rng).integers(2**32))
-    check = _Check(subject, directions, operator.index(rng))
+    check = _Check(subject, directions, _seed(subject.caller, rng))
     rows = check.rows(every_array_alone)
     report = Report(subject.title, rows, check.seed, notes=subject.notes, evaluations=subject.evaluations)
     if report.verdict is Verdict.FAIL and subject.blame is not None and check.engine_is_wrong:
         try:
-            report.culprits = subject.blame()
+            report.culprits = subject.blame(np.random.default_rng(check.seed))
         except Exception as error:
             report.notes.append(f"the operation that is wrong could not be looked for: {error}")
     return report
+
+
+def _seed(caller: str, rng: Any) -> int:
+    if isinstance(rng, np.random.Generator) or rng is None:
+        return int((np.random.default_rng() if rng is None else rng).integers(2**32))
+    try:
+        seed = operator.index(rng)
+    except TypeError:
+        seed = -1
+    if seed < 0:
+        raise TypeError(
+            f"{caller}: rng must be a seed, a whole number from 0, or a numpy.random.Generator; got {rng!r}"
+        )
+    return seed
 
 
 @dataclass
@@ -173,7 +185,10 @@ class _Check:
         if abs(here - again) > 1e-9 * abs(here):
             reason = f"the function is not deterministic: called twice at the same point it gave {here} and {again}"
             return [self._row(k, Verdict.INCONCLUSIVE, reason) for k in self._all()]
-        self.gradient = subject.gradient()
+        self.gradient = [g.copy() for g in subject.gradient()]  # the user may write into them at the next call
+        if subject.moves and not self._gradient_repeats():
+            reason = "the gradient is not deterministic: computed twice at the same point it differs"
+            return [self._row(k, Verdict.INCONCLUSIVE, reason) for k in self._all()]
         moved = [k for k in self._all() if subject.wide[k].size and np.all(np.isfinite(subject.wide[k]))]
         findings = {k: _Finding() for k in moved}
         together: list[Judgement] = []
@@ -194,6 +209,13 @@ class _Check:
             row.name, row.shape, row.trace = "all of them together", (), worst.slope
             rows.append(row)
         return rows
+
+    def _gradient_repeats(self) -> bool:
+        with np.errstate(all="ignore"):
+            return all(
+                np.allclose(g, again, rtol=1e-9 if g.dtype.itemsize > 4 else 1e-4, atol=0, equal_nan=True)
+                for g, again in zip(self.gradient, self.subject.gradient(), strict=True)
+            )
 
     def _all(self) -> range:
         return range(len(self.subject.arrays))
@@ -349,7 +371,8 @@ class _Check:
 
     def _by_differences(self, direction: Direction) -> tuple[float, float]:
         moved = list(zip(self.subject.wide, direction, strict=True))
-        found = slope(lambda t: self.subject.value([a if u is None else a + t * u for a, u in moved]))
+        with np.errstate(all="ignore"):
+            found = slope(lambda t: self.subject.value([a if u is None else a + t * u for a, u in moved]))
         return found.value, found.bound
 
     def _look_beside(self, k: int, kink: Judgement) -> None:

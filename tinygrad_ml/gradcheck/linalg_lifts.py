@@ -7,6 +7,7 @@ solution: with a step as tiny as that of the complex step, its error is far belo
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ import numpy as np
 from ..rules.decompositions import _factors, _reduced
 from ..rules.linalg import _least_squares, _pseudo_inverse, cofactors
 from .lifts import Lift, Unavailable
+
+#: So many numbers at once, 128 MB.
+_LARGEST = 2**24
 
 
 def _swap(x: Any) -> Any:
@@ -41,26 +45,40 @@ def _qr(a: Any) -> tuple[Any, Any]:
     """Householder's reflections ``1 - 2 v v^T / v^T v``, with the signs that NumPy's answer has."""
     m, n = a.shape[-2:]
     k = min(m, n)
-    r, q = a, np.broadcast_to(np.eye(m), (*a.shape[:-2], m, m))
+    r, reflections = a, []
     for j in range(k):
         x = r[..., j:, j]
         length = np.sqrt(np.sum(x * x, axis=-1, keepdims=True))
         first = x[..., :1] + np.where(np.real(x[..., :1]) < 0, -1, 1) * length
         v = np.concatenate([np.zeros((*a.shape[:-2], j)), first, x[..., 1:]], axis=-1)
-        scale = 2 / np.sum(v * v, axis=-1)[..., None, None]
-        r = r - scale * v[..., :, None] * np.sum(v[..., :, None] * r, axis=-2, keepdims=True)
-        q = q - scale * np.sum(q * v[..., None, :], axis=-1, keepdims=True) * v[..., None, :]
-    q, r = q[..., :k], np.triu(r[..., :k, :])
+        reflections.append(v)
+        r = _reflect(v, r)
+    q = np.broadcast_to(np.eye(m, k), (*a.shape[:-2], m, k))
+    for v in reversed(reflections):
+        q = _reflect(v, q)
+    r = np.triu(r[..., :k, :])
     ours, numpys = (np.diagonal(x, axis1=-2, axis2=-1) for x in (np.real(r), np.linalg.qr(np.real(a))[1]))
     signs = np.where(ours * numpys < 0, -1, 1)
     return q * signs[..., None, :], r * signs[..., :, None]
+
+
+def _reflect(v: Any, x: Any) -> Any:
+    projected = np.sum(v[..., :, None] * x, axis=-2, keepdims=True)
+    return x - 2 / np.sum(v * v, axis=-1)[..., None, None] * v[..., :, None] * projected
+
+
+def _bordered(pairs: tuple[int, ...], size: int) -> Any:
+    """A matrix of zeros for each pair, for Newton's method on all of them at once."""
+    if math.prod(pairs) * size * size > _LARGEST:
+        raise Unavailable(f"a complex step through {pairs[-1]} values and their vectors would take too much memory")
+    return np.zeros((*pairs, size, size))
 
 
 def _eigenpairs(a: Any, values: Any, vectors: Any) -> tuple[Any, Any]:
     """One Newton step on ``A v = w v, v^T v = 1`` from a real eigenvalue and its vector, for every pair."""
     n = a.shape[-1]
     v = _swap(vectors)
-    jacobian = np.zeros((*values.shape, n + 1, n + 1))
+    jacobian = _bordered(values.shape, n + 1)
     jacobian[..., :n, :n] = np.real(a)[..., None, :, :] - values[..., None, None] * np.eye(n)
     jacobian[..., :n, n] = -v
     jacobian[..., n, :n] = v
@@ -90,7 +108,7 @@ def _svd(a: Any, full_matrices: bool) -> tuple[Any, Any, Any]:
     u, s, vt = np.linalg.svd(np.real(a), full_matrices=full_matrices)
     k = s.shape[-1]
     left, right = _swap(u)[..., :k, :], vt[..., :k, :]
-    jacobian = np.zeros((*s.shape, m + n + 1, m + n + 1))
+    jacobian = _bordered(s.shape, m + n + 1)
     jacobian[..., :m, m:-1] = np.real(a)[..., None, :, :]
     jacobian[..., m:-1, :m] = _swap(np.real(a))[..., None, :, :]
     jacobian[..., :-1, :-1] -= s[..., None, None] * np.eye(m + n)

@@ -112,7 +112,7 @@ def check_module(module: Any, loss: Callable[..., Any], *batch: Any, directions:
         gradient,
         label="engine",
         complex_step=lambda leaves, us: along(lambda *moved: at(moved), leaves, us),
-        blame=lambda: blame(lambda *moved: at(moved), *arrays),
+        blame=lambda rng: blame(lambda *moved: at(moved), *arrays, rng=rng),
     )
     try:
         return run(subject, directions, rng)

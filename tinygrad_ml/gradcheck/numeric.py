@@ -88,8 +88,8 @@ class Slope:
         The finest step that went into it.
     bend, bend_bound : float
         The slope on the right minus that on the left where there is a kink, and a bound of its error; 0 elsewhere.
-    size, change : float
-        The size of the function, and its largest change over the steps that were tried.
+    size, change, rise : float
+        The size of the function, its largest change over the steps that were tried, and that at `step`.
     rungs : tuple of Rung
     findings : tuple of str
     evaluations : int
@@ -104,6 +104,7 @@ class Slope:
     bend_bound: float = 0.0
     size: float = 0.0
     change: float = 0.0
+    rise: float = 0.0
     rungs: tuple[Rung, ...] = ()
     findings: tuple[str, ...] = ()
     evaluations: int = 0
@@ -118,7 +119,7 @@ class Line:
         self._weights = weights
         self.evaluations = 0
         self.origin = self(0.0)
-        self.size = _length(np.asarray(weights * self.origin, dtype=np.float64))
+        self.size = length(np.asarray(weights * self.origin, dtype=np.float64))
 
     def __call__(self, t: float) -> Any:
         self.evaluations += 1
@@ -136,7 +137,7 @@ class Line:
             return float(np.sum(self._weights * (high - low)))
 
 
-def _length(values: np.ndarray) -> float:
+def length(values: np.ndarray) -> float:
     """The root of the sum of squares, also where these would underflow; infinite where it is not a number."""
     largest = float(np.max(np.abs(values), initial=0))
     if not math.isfinite(largest):
@@ -316,6 +317,7 @@ def _climb(line: Line, unit: float, grain: float) -> Slope:
         bend=bend,
         bend_bound=ladder.bend_bound if bend else 0.0,
         change=change,
+        rise=used.change,
         rungs=tuple([Rung(sample.step, sample.slope, noise / sample.step) for sample in samples]),
         findings=(finding,) if finding else (),
         stair=stair,
@@ -380,7 +382,7 @@ class _Near:
         if not self.is_finite:
             return
         _, slope, _ = coefficients = _PARABOLA @ self._rises
-        level = _length(_POWERS @ coefficients - self._rises) / 2
+        level = length(_POWERS @ coefficients - self._rises) / 2
         #: Whether what looks like noise may be a jump or a cusp: only coarser steps will tell.
         self.is_suspect = any([_power(side) is not None for side in self._sides()])
         self.noise = 4 * max(0.0 if self.is_suspect else level, self._floor)
@@ -447,7 +449,9 @@ class _Ladder:
     @property
     def is_settled(self) -> bool:
         best = self.slopes.best
-        return best is not None and self.slopes.has_settled(0.0) and self._bends.has_settled(1e-6 * abs(best.value))
+        if best is None or not self.slopes.has_settled(0.0):
+            return False
+        return self._bends.has_settled(max(1e-6 * self.slopes.largest, 0.01 * abs(best.value)))
 
     @property
     def bend(self) -> float:

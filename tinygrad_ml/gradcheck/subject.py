@@ -58,7 +58,7 @@ class Subject:
         moves: bool = True,
         engine: Callable[[Arrays], Any] | None = None,
         complex_step: Callable[[Arrays, list[Any]], Any] | None = None,
-        blame: Callable[[], Any] | None = None,
+        blame: Callable[[np.random.Generator], Any] | None = None,
     ) -> None:
         self.caller, self.title, self.names, self.arrays = caller, title, list(names), list(arrays)
         self._function, self._gradient, self.label, self.moves = function, gradient, label, moves
@@ -132,13 +132,14 @@ def from_function(caller: str, f: Callable[..., Any], x: Any, gradient: Any, roo
 
     def theirs(leaves: Arrays) -> Arrays:
         found = call(gradient, leaves) if callable(gradient) else gradient
-        return matched(caller, found if len(args) > 1 else (found,), args, roots, names, arrays)
+        is_tuple = len(args) > 1 or args[0] is not x and isinstance(found, tuple)
+        return matched(caller, found if is_tuple else (found,), args, roots, names, arrays)
 
     def complex_step(leaves: Arrays, directions: list[Any]) -> Any:
         return along(lambda *moved: call(f, moved), leaves, directions)
 
-    def find_culprits() -> Any:
-        return blame(lambda *moved: call(f, moved), *[a.copy() for a in arrays])
+    def find_culprits(rng: np.random.Generator) -> Any:
+        return blame(lambda *moved: call(f, moved), *[a.copy() for a in arrays], rng=rng)
 
     return Subject(
         caller,

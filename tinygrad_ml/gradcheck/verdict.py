@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .numeric import Slope, slope
+from .numeric import Slope, length, slope
 from .report import Verdict
 from .subject import Arrays, Subject
 
@@ -22,8 +22,8 @@ _SIGHT = 1e-2
 _COARSEST = 2.0**-8
 #: Finite differences convict nobody of an error that is smaller than this.
 _TRUST = 2.0**-36
-#: What a derivative of zero is verified relative to: these parts of the change of the function, and of the function.
-_LITTLE_CHANGE, _LITTLE = 1e-6, 1e-9
+#: What a derivative of zero is verified relative to: this part of the function and of its change.
+_LITTLE = 1e-6
 
 
 @dataclass
@@ -63,8 +63,8 @@ class Judgement:
     def resolution(self) -> float:
         """The relative error that would have been seen."""
         scale = self.size
-        if scale <= 64 * 2.0**-53 * min(1.0, self.slope.size + self.slope.change):  # the gradient is 0, or rounding
-            scale = max(scale, _LITTLE_CHANGE * self.slope.change, _LITTLE * self.slope.size)
+        if scale <= 64 * 2.0**-53 * min(1.0, self.slope.size):  # the gradient is 0, or rounding
+            scale = _LITTLE * max(self.slope.rise, self.slope.size)
         return self.tolerance / scale if scale else 0.0 if self.tolerance == 0 else math.inf
 
     @property
@@ -96,24 +96,26 @@ def draw(rng: np.random.Generator, array: np.ndarray, elementwise: bool = False)
 
 def product(gradient: Sequence[np.ndarray], direction: Direction) -> tuple[float, float, float]:
     """``<gradient, direction>``, the root of the sum of squares of its terms, and its rounding error."""
-    total = squares = rounding = 0.0
+    total, sizes, rounding = 0.0, [], 0.0
     with np.errstate(all="ignore"):
         for g, u in zip(gradient, direction, strict=True):
             if u is None:
                 continue
-            terms = np.real(np.conjugate(g) * u)  # in complex directions the gradient points uphill
-            total += float(np.sum(terms, dtype=np.float64))
-            square = float(np.sum(np.square(terms, dtype=np.float64)))
-            squares += square
-            rounding += min(16 * float(np.finfo(g.dtype).eps), _COARSEST) * math.sqrt(square)
-    return total, math.sqrt(squares), rounding
+            # In complex directions the gradient points uphill.
+            terms = np.real(np.conjugate(g) * u).astype(np.float64, copy=False)
+            total += float(np.sum(terms))
+            sizes.append(length(terms))
+            rounding += min(16 * float(np.finfo(g.dtype).eps), _COARSEST) * sizes[-1]
+    return total, math.hypot(*sizes), rounding
 
 
 def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.random.Generator) -> Judgement:
     """The verdict on `gradient` in one direction."""
 
     def along(t: float) -> Any:
-        return subject.value([a if u is None else a + t * u for a, u in zip(subject.wide, direction, strict=True)])
+        with np.errstate(all="ignore"):
+            moved = [a if u is None else a + t * u for a, u in zip(subject.wide, direction, strict=True)]
+        return subject.value(moved)
 
     found = slope(along)
     analytic, size, rounding = product(gradient, direction)
