@@ -429,6 +429,16 @@ def test_rounding_in_single_precision_is_no_reason_to_fail(f: Any, make_rng: Any
     assert verdicts.count(Verdict.PASS) >= 24
 
 
+@pytest.mark.parametrize(("f", "scale"), [(in_single_precision, 1), (rounded_to_single_precision, 8)])
+@pytest.mark.parametrize("factor", [1.05, -1.0, 0.5])
+def test_an_error_shows_in_single_precision(f: Any, scale: float, factor: float, make_rng: Any) -> None:
+    verdicts = [
+        check_gradient(f, make_rng(f"at {i}").normal(size=5), lambda x: factor * np.cos(x) / scale, rng=i).verdict
+        for i in range(10)
+    ]
+    assert verdicts.count(Verdict.FAIL) >= 9 and Verdict.PASS not in verdicts, verdicts
+
+
 ZERO = {
     "residuals": lambda x: np.sum(x - np.mean(x)),
     "a softmax": lambda x: np.sum(np.exp(x) / np.sum(np.exp(x))) - 1,
