@@ -79,7 +79,7 @@ class Details:
         self.line = _users_line()
         self.ans = ans
         self.args = args
-        arrays = [*(ans if isinstance(ans, tuple) else [ans]), *(args or ())]
+        arrays = [*(ans if isinstance(ans, (tuple, list)) else [ans]), *(args or ())]
         self.prints = tuple([fingerprint(a) if hasattr(a, "dtype") else None for a in arrays]) if args else ()
 
 

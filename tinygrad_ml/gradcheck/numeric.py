@@ -277,7 +277,7 @@ def _climb(line: Line, unit: float, grain: float) -> Slope:
         ladder = _Ladder(noise, samples)
     if near.is_still and ladder.is_flat:
         # Still at the finest points: it may be a staircase, for one because it calculates in single precision inside.
-        height, highest = _height(samples)
+        height, highest = _height(samples, near.floor)
         size = max(line.size, highest)
         is_rounding = height <= _SINGLE * size or DOUBLE / 8 <= height <= _ROUNDING_OF_ONE
         is_rounding = is_rounding or height <= _LOW * size and not _leads_to_kink(samples)
@@ -337,10 +337,10 @@ def _scatter(samples: Sequence[_Sample]) -> float:
     return 2 * noise
 
 
-def _height(samples: Sequence[_Sample]) -> tuple[float, float]:
+def _height(samples: Sequence[_Sample], floor: float) -> tuple[float, float]:
     """The height of the stairs of a function that is flat under the finest steps, and of its largest rise."""
     rises = [abs(sample.slope) * 2 * sample.step for sample in samples]
-    moving = [k for k, rise in enumerate(rises) if rise > 0]
+    moving = [k for k, rise in enumerate(rises) if rise > 16 * floor]
     if not moving:
         return 0.0, 0.0
     last = moving[-1]
@@ -376,7 +376,9 @@ class _Near:
     def __init__(self, line: Line, unit_step: float, unit: float) -> None:
         self._steps = [place * unit_step for place in _PLACES]
         self._rises = [line.rise(line(step), line.origin) if step else 0.0 for step in self._steps]
-        self._floor = unit * line.size
+        self.floor = unit * line.size
+        #: A jump that is lower may be rounding, also where the function itself is 0.
+        self._lowest = 64 * max(self.floor, DOUBLE)
         self.is_finite = all(map(math.isfinite, self._rises))
         self.is_still = not any(self._rises)
         if not self.is_finite:
@@ -385,19 +387,19 @@ class _Near:
         level = length(_POWERS @ coefficients - self._rises) / 2
         #: Whether what looks like noise may be a jump or a cusp: only coarser steps will tell.
         self.is_suspect = any([_power(side) is not None for side in self._sides()])
-        self.noise = 4 * max(0.0 if self.is_suspect else level, self._floor)
+        self.noise = 4 * max(0.0 if self.is_suspect else level, self.floor)
         self.slope = float(slope) / unit_step
         self.slope_error = 2 * self.noise * _SLOPE_ERROR / unit_step
 
     def _sides(self) -> list[list[tuple[float, float]]]:
         moves = [(abs(step), abs(rise)) for step, rise in zip(self._steps, self._rises, strict=True)]
         sides = [list(reversed(moves[:3])), moves[4:]]
-        return [side for side in sides if min([rise for _, rise in side]) > 64 * self._floor]
+        return [side for side in sides if min([rise for _, rise in side]) > self._lowest]
 
     def power_law(self, samples: list[_Sample]) -> float | None:
         """p, where the change goes with h^p and p is well below 1."""
         near = max(self._sides(), key=lambda side: side[-1][1], default=[])
-        far = [(s.step, s.change) for s in reversed(samples) if s.change > 64 * self._floor]
+        far = [(s.step, s.change) for s in reversed(samples) if s.change > self._lowest]
         return _power((near + far)[:8]) if len(near + far) >= 6 else None
 
 

@@ -145,7 +145,7 @@ class _Recall:
     def _as_watched(self, node: Node) -> Operation | None:
         details = node.details
         assert details is not None and details.args is not None
-        results = details.ans if isinstance(details.ans, tuple) else (details.ans,)
+        results = details.ans if isinstance(details.ans, (tuple, list)) else (details.ans,)
         operation = self._operation(node, Point(details.args, details.ans, node.saved, node.cache))
         changed = False
         for k, (array, then) in enumerate(zip([*results, *details.args], details.prints, strict=True)):
