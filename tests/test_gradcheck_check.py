@@ -655,11 +655,11 @@ def test_evaluations_are_calls(rng: Any) -> None:
         assert row.trace is not None and row.trace.evaluations <= 43
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "engine" in case.witnesses], ids=str)
-def test_a_direction_takes_few_evaluations(case: Case, rng: Any) -> None:
-    report = check_gradient(case.f, case.x, case.gradient, rng=rng)
-    counts = [row.trace.evaluations for row in report.rows if row.trace is not None]
-    assert max(counts) <= 43
+def test_a_direction_takes_few_evaluations(rng: Any) -> None:
+    rows = [row for case in CASES for row in check_gradient(case.f, case.x, case.gradient, rng=rng).rows]
+    counts = [row.trace.evaluations for row in rows if row.trace is not None]
+    assert len(counts) >= len(CASES)
+    assert np.median(counts) <= 25 and max(counts) <= 43
 
 
 # Functions and gradients of all kinds
