@@ -351,8 +351,8 @@ def _height(samples: Sequence[_Sample], floor: float) -> tuple[float, float]:
 def _leads_to_kink(samples: Sequence[_Sample]) -> bool:
     """Whether the slopes tend to 0 as beside a kink, by distance / step, and not as on stairs.
 
-    A single stair at some distance changes the slopes in the same way; but they need not fall, and what they rise by are
-    whole multiples of one height.
+    A single stair at some distance changes the slopes in the same way; but they need not fall, and what the function
+    rises by are whole multiples of one height.
     """
     moving = [sample for sample in samples if sample.slope != 0][-4:]
     if len(moving) < 4:
