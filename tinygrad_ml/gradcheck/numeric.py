@@ -562,7 +562,7 @@ def as_array(name: str, leaf: Any, label: str) -> np.ndarray:
 def as_number(name: str, out: Any) -> Any:
     """What the user's function returned, found to be a real number."""
     try:
-        array = np.asarray(out)
+        array = np.asarray(out.detach().numpy() if hasattr(out, "requires_grad") else out)
     except ValueError:  # a ragged list
         array = np.empty(0, object)
     if array.shape != () or array.dtype.kind not in "fiub":
