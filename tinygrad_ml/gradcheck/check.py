@@ -418,4 +418,4 @@ class _Check:
 def _worst(judgements: Sequence[Judgement]) -> Judgement | None:
     """The most serious of what forbids PASS; None where all pass or cannot tell."""
     serious = [j for j in judgements if j.is_rough or j.verdict not in (Verdict.PASS, Verdict.INCONCLUSIVE)]
-    return min(serious, key=lambda j: (_ORDER.index(j.verdict), j.inside), default=None)
+    return min(serious, key=lambda j: (j.inside, _ORDER.index(j.verdict)), default=None)
