@@ -1,6 +1,7 @@
 """Activations and losses, for arrays and Tensors alike; names and arguments are PyTorch's."""
 
 from .activations import elu, gelu, leaky_relu, relu, sigmoid, silu, softplus, tanh
+from .attention import scaled_dot_product_attention
 from .losses import binary_cross_entropy_with_logits, cross_entropy, huber_loss, mse_loss
 from .softmax import log_softmax, logsumexp, softmax
 
@@ -15,6 +16,7 @@ __all__ = [
     "logsumexp",
     "mse_loss",
     "relu",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "softmax",
