@@ -4,6 +4,7 @@ import numpy as np
 
 import tinygrad_ml as tg
 from tinygrad_ml import functional
+from tinygrad_ml.functional import recurrent
 
 from ..case import Case, Sampler, between, case, nonzero, normal
 
@@ -20,6 +21,24 @@ def about_zero(*shape: int) -> Sampler:
 def about_even(*shape: int) -> Sampler:
     """Near -2, 0 or 2: far from the kinks of a Huber loss at 0.7 and at 1."""
     return lambda rng: about_zero(*shape)(rng) + rng.choice([-2.0, 0.0, 2.0], shape)
+
+
+def sequence(gates: int, *state: int) -> tuple[Sampler, ...]:
+    """What a recurrent operation takes: 3 steps of 2 samples of 2 numbers, for 3 hidden units."""
+    weights = between(-1, 1, gates * 3, 2), between(-1, 1, gates * 3, 3)
+    return normal(3, 2, 2), normal(*state, 2, 3), *weights, normal(gates * 3), normal(gates * 3)
+
+
+#: Units that are switched on or off by their bias, far from the kink.
+SWITCHED: tuple[Sampler, ...] = (
+    between(-1, 1, 3, 2, 2),
+    between(-1, 1, 2, 3),
+    between(-0.3, 0.3, 3, 2),
+    between(-0.1, 0.1, 3, 3),
+    lambda rng: rng.permutation([-4.0, 4.0, 4.0]),
+    between(-0.3, 0.3, 3),
+)
+MASK = np.array([[True, False, True], [False, False, False]])
 
 
 CASES: list[Case] = [
@@ -113,5 +132,32 @@ CASES: list[Case] = [
         lambda a, b: functional.huber_loss(a, b, reduction="sum"),
         about_even(3, 4),
         about_zero(3, 4),
+    ),
+    case("rnn_tanh", recurrent.rnn_tanh, *sequence(1), complex=True),
+    case("rnn_relu", recurrent.rnn_relu, *SWITCHED, complex=True),
+    case("lstm", recurrent.lstm, *sequence(4, 2), complex=True),
+    case("gru", recurrent.gru, *sequence(3), complex=True),
+    case(
+        "scaled_dot_product_attention",
+        functional.scaled_dot_product_attention,
+        normal(2, 2, 4),
+        normal(2, 3, 4),
+        normal(2, 3, 5),
+        complex=True,
+    ),
+    case(
+        "scaled_dot_product_attention attn_mask",
+        lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, MASK, scale=0.7),
+        normal(2, 2, 4),
+        normal(2, 3, 4),
+        normal(2, 3, 5),
+    ),
+    case(
+        "scaled_dot_product_attention in the mask",
+        functional.scaled_dot_product_attention,
+        normal(2, 4),
+        normal(3, 4),
+        normal(3, 5),
+        normal(2, 3),
     ),
 ]

@@ -63,6 +63,8 @@ def scaled_dot_product_attention(
             "scaled_dot_product_attention: give attn_mask or is_causal=True, not both; "
             "np.tri(targets, sources, dtype=bool) is the causal mask, to combine with yours"
         )
+    if not 0 <= dropout_p <= 1:
+        raise ValueError(f"scaled_dot_product_attention: dropout_p is a probability between 0 and 1, got {dropout_p}")
     if enable_gqa:
         key, value = _repeated(key, query, "key"), _repeated(value, query, "value")
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
@@ -79,10 +81,8 @@ def scaled_dot_product_attention(
         mask = additive_mask("scaled_dot_product_attention", "attn_mask", mask, query.dtype)
     weights = attention_weights(query, key, mask, scale)
     if dropout_p:
-        if not 0 < dropout_p < 1:
-            raise ValueError(f"scaled_dot_product_attention: dropout_p must be at least 0 and below 1, got {dropout_p}")
         kept = np.random.default_rng(rng).random(weights.shape) >= dropout_p
-        weights = weights * (kept / (1 - dropout_p)).astype(weights.dtype)
+        weights = weights * (kept / (1 - dropout_p) if dropout_p < 1 else kept).astype(weights.dtype)
     return weights @ value
 
 
@@ -92,8 +92,8 @@ def attention_weights(query: Any, key: Any, mask: Any = None, scale: float | Non
     scores = (query * scale) @ np.swapaxes(key, -1, -2)
     if mask is None:
         return softmax(scores)
-    blind = np.max(getattr(mask, "data", mask) if hasattr(mask, "requires_grad") else mask, -1, keepdims=True)
-    blind = blind == -math.inf
+    numbers = mask.data if hasattr(mask, "requires_grad") else mask
+    blind = np.max(numbers, axis=-1, keepdims=True) == -math.inf
     if not blind.any():
         return softmax(scores + mask)
     return softmax(scores + np.where(blind, 0, mask)) * ~blind

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..graph import fingerprint
 from ..primitive import Primitive, define
 from .activations import sigmoid
 
@@ -36,7 +37,7 @@ class _Steps:
 
     def __init__(self, ans: Any, activations: list[tuple[Any, ...]]) -> None:
         self.ans, self.activations = ans, activations
-        self.last: tuple[Any, _Pulled] | None = None
+        self.last: tuple[Any, Any, _Pulled] | None = None
 
 
 def _rows(x: Any) -> Any:
@@ -93,11 +94,11 @@ def _recurrence(
         return pull(g, ans, activations(inputs, ans, state, w_hh, b_hh), state, w_hh)
 
     def pulled_once(g: Any, steps: _Steps, x: Any, state: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> _Pulled:
-        last = steps.last
-        if last is None or last[0] is not g:
+        last, mark = steps.last, fingerprint(g)
+        if last is None or last[0] is not g or last[1] != mark:  # a caller may have written to its gradient since
             stacked = tuple([np.stack(parts) for parts in zip(*steps.activations, strict=True)])
-            steps.last = last = g, pull(g, steps.ans, stacked, state, w_hh)
-        return last[1]
+            steps.last = last = g, mark, pull(g, steps.ans, stacked, state, w_hh)
+        return last[2]
 
     def rules(pulled: Any, states: Callable[[Any], Any]) -> list[Callable[..., Any]]:
         def to_x(g: Any, ans: Any, x: Any, state: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:

@@ -161,27 +161,27 @@ class MultiheadAttention(Module):
 
     def _heads(self, query: Any, key: Any, value: Any, batched: bool, batch_first: bool) -> Any:
         """Queries, keys and values of shape (batch, heads, time, features of a head)."""
-        heads, n = self.num_heads, self.embed_dim
+        n = self.embed_dim
+        size = n // self.num_heads
 
-        def split(x: Any, parts: tuple[int, ...]) -> Any:
-            lead = x.shape[:2] if batched else (x.shape[0], 1)
-            order = (0, 3, 1) if batch_first else (1, 3, 0)
-            x = x.reshape(*lead, *(parts or (1,)), heads, n // heads)
-            return x.transpose(2, *order, 4) if parts else x[:, :, 0].transpose(*[k - (k > 2) for k in order], 3)
+        def split(x: Any) -> Any:
+            x = x.reshape(x.shape[0], x.shape[1] if batched else 1, x.shape[-1] // size, size)
+            return x.transpose((0, 2, 1, 3) if batch_first else (1, 2, 0, 3))
 
         if self.in_proj_weight is not None and query is key and key is value:
             packed = query @ self.in_proj_weight.T
             if self.in_proj_bias is not None:
                 packed = packed + self.in_proj_bias
-            return tuple(split(packed, (3,)))
+            return np.split(split(packed), 3, axis=1)
         if self.in_proj_weight is not None:
-            weights = [self.in_proj_weight[k * n : (k + 1) * n] for k in range(3)]
+            weights = np.split(self.in_proj_weight, 3)
         else:
             weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
         projected = [x @ w.T for x, w in zip((query, key, value), weights, strict=True)]
         if self.in_proj_bias is not None:
-            projected = [x + self.in_proj_bias[k * n : (k + 1) * n] for k, x in enumerate(projected)]
-        return [split(x, ()) for x in projected]
+            biases = np.split(self.in_proj_bias, 3)
+            projected = [x + bias for x, bias in zip(projected, biases, strict=True)]
+        return [split(x) for x in projected]
 
     def _with_extra(self, k: Any, v: Any) -> tuple[Any, Any, int]:
         """Keys and values with those that every sample has, and their number."""
