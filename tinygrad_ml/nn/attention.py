@@ -8,10 +8,10 @@ import numpy as np
 
 from ..functional.attention import additive_mask, attention_weights, causal_mask
 from . import init
+from .dropout import Dropout
 from .linear import Linear
 from .module import Module
 from .parameter import Parameter
-from .stand_ins import Dropout
 
 
 class MultiheadAttention(Module):

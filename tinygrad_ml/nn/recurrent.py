@@ -10,9 +10,9 @@ import numpy as np
 
 from ..functional import recurrent as functional
 from . import init
+from .dropout import Dropout
 from .module import Module
 from .parameter import Parameter
-from .stand_ins import Dropout
 
 
 class _Recurrent(Module):

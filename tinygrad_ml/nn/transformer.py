@@ -9,9 +9,10 @@ import numpy as np
 
 from .. import functional
 from .attention import MultiheadAttention
+from .dropout import Dropout
 from .linear import Linear
 from .module import Module
-from .stand_ins import Dropout, LayerNorm
+from .normalization import LayerNorm
 
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"relu": functional.relu, "gelu": functional.gelu}
 
