@@ -127,8 +127,8 @@ class MultiheadAttention(Module):
             True where a key is to be ignored, or numbers that are added to the scores.
         need_weights : bool, default=True
             Whether to return the weights; without them it is faster.
-        attn_mask : array of bool or float of shape (targets, sources) or (batch * num_heads, targets, sources), optional
-            True where a target may *not* attend to a source, or numbers that are added to the scores. A target that
+        attn_mask : array of bool or float, optional
+            Of shape (targets, sources) or (batch * num_heads, targets, sources): True where a target may *not* attend to a source, or numbers that are added to the scores. A target that
             may attend to nothing gets zeros for its values.
         average_attn_weights : bool, default=True
             Whether to average the weights over the heads.
@@ -173,6 +173,7 @@ class MultiheadAttention(Module):
             if self.in_proj_bias is not None:
                 packed = packed + self.in_proj_bias
             return np.split(split(packed), 3, axis=1)
+        weights: list[Any]
         if self.in_proj_weight is not None:
             weights = np.split(self.in_proj_weight, 3)
         else:

@@ -55,7 +55,7 @@ class _Recurrent(Module):
         rows, bound = self._gates * hidden_size, 1 / math.sqrt(hidden_size)
         for k, suffix in enumerate(self._suffixes):
             width = hidden_size * (1 + bidirectional) if k > bidirectional else input_size
-            shapes = {"weight_ih": (rows, width), "weight_hh": (rows, hidden_size)}
+            shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, hidden_size)}
             if bias:
                 shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
             for name, shape in shapes.items():
@@ -111,11 +111,14 @@ class _Recurrent(Module):
         count = len(self._suffixes)
         if first is None:
             parts = (len(self._state),) * (len(self._state) > 1)
-            return [np.zeros_like(self.weight_hh_l0.data, shape=(*parts, batch, self.hidden_size))] * count
+            like = self._weights(self._suffixes[0])[1].data
+            return [np.zeros_like(like, shape=(*parts, batch, self.hidden_size))] * count
         shape = (count, batch, self.hidden_size) if batched else (count, self.hidden_size)
         for name, part in zip(self._state, first, strict=True):
             if part.shape != shape:
-                meaning = "(layers x directions, batch, hidden_size)" if batched else "(layers x directions, hidden_size)"
+                meaning = (
+                    "(layers x directions, batch, hidden_size)" if batched else "(layers x directions, hidden_size)"
+                )
                 raise ValueError(
                     f"{type(self).__name__}: {name} has shape {part.shape}, and must have shape {shape}: {meaning}"
                 )
@@ -209,8 +212,8 @@ class GRU(_Recurrent):
     """Gated recurrent units (Cho et al. 2014), with the reset gate behind the product, as in PyTorch and cuDNN.
 
     With the sigmoid s: ``r = s(W_ir x + b_ir + W_hr h + b_hr)``, ``z = s(W_iz x + b_iz + W_hz h + b_hz)``,
-    ``n = tanh(W_in x + b_in + r (W_hn h + b_hn))`` and ``h' = (1 - z) n + z h``. The rows of the weights are those of r,
-    z and n.
+    ``n = tanh(W_in x + b_in + r (W_hn h + b_hn))`` and ``h' = (1 - z) n + z h``. The rows of the
+    weights are those of r, z and n.
 
     Parameters
     ----------

@@ -89,9 +89,7 @@ class TransformerEncoderLayer(Module):
         self.dropout2 = Dropout(dropout, rng=rng)
         self.activation = _ACTIVATIONS[activation] if isinstance(activation, str) else activation
 
-    def forward(
-        self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
-    ) -> Any:
+    def forward(self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:
         """Transform a sequence.
 
         Parameters
