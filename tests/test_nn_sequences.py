@@ -214,6 +214,24 @@ def test_backward_again_with_other_numbers_in_the_same_array(kind: str, rng: np.
         assert_close(parameter.grad, 3 * gradient)
 
 
+LAYERS_WITH_STATE = [
+    ("RNN", (3, 4, 2), {"nonlinearity": "relu", "bidirectional": True}),
+    ("GRU", (3, 4), {"bias": False}),
+    ("LSTM", (3, 4, 2), {}),
+    ("MultiheadAttention", (4, 2), {"kdim": 3, "add_bias_kv": True}),
+    ("TransformerEncoderLayer", (4, 2, 6), {}),
+]
+
+
+@pytest.mark.parametrize("kind, args, kwargs", LAYERS_WITH_STATE)
+def test_the_state_of_pytorchs_layer(kind: str, args: Any, kwargs: Any) -> None:
+    torch = pytest.importorskip("torch")
+    theirs, ours = getattr(torch.nn, kind)(*args, **kwargs), getattr(nn, kind)(*args, **kwargs, dtype=np.float32)
+    ours.load_state_dict({name: tensor.numpy() for name, tensor in theirs.state_dict().items()})
+    for name, array in ours.state_dict().items():
+        np.testing.assert_array_equal(array, theirs.state_dict()[name].numpy())
+
+
 def test_a_state_can_be_carried_on(rng: np.random.Generator) -> None:
     layer, x = nn.LSTM(3, 4, num_layers=2, rng=0), rng.normal(size=(6, 2, 3))
     whole, _ = layer(x)
@@ -239,13 +257,13 @@ RECURRENT_ERRORS = [
     (lambda: nn.RNN(3, 4)(np.ones((0, 2, 3))), "RNN: the input has no time steps; leave out empty sequences"),
     (
         lambda: nn.RNN(3, 4, 2)(np.ones((5, 2, 3)), np.ones((2, 1, 4))),
-        r"RNN: h_0 has shape \(2, 1, 4\), and must have shape \(2, 2, 4\): \(layers x directions, batch, hidden_size\)",
+        r"RNN: hx has shape \(2, 1, 4\), and must have shape \(2, 2, 4\): \(layers x directions, batch, hidden_size\)",
     ),
     (
         lambda: nn.LSTM(3, 4)(np.ones((5, 3)), (np.ones((1, 4)), np.ones((1, 1, 4)))),
         r"LSTM: c_0 has shape \(1, 1, 4\), and must have shape \(1, 4\): \(layers x directions, hidden_size\)",
     ),
-    (lambda: nn.LSTM(3, 4)(np.ones((5, 3)), np.ones((1, 4))), r"LSTM: the state must be the tuple \(h_0, c_0\)"),
+    (lambda: nn.LSTM(3, 4)(np.ones((5, 3)), np.ones((1, 4))), r"LSTM: the state hx must be the tuple \(h_0, c_0\)"),
 ]
 
 

@@ -128,8 +128,9 @@ class MultiheadAttention(Module):
         need_weights : bool, default=True
             Whether to return the weights; without them it is faster.
         attn_mask : array of bool or float, optional
-            Of shape (targets, sources) or (batch * num_heads, targets, sources): True where a target may *not* attend to a source, or numbers that are added to the scores. A target that
-            may attend to nothing gets zeros for its values.
+            Of shape (targets, sources) or (batch * num_heads, targets, sources): True where a target may *not* attend
+            to a source, or numbers that are added to the scores. A target that may attend to nothing gets zeros for
+            its values.
         average_attn_weights : bool, default=True
             Whether to average the weights over the heads.
         is_causal : bool, default=False

@@ -20,8 +20,8 @@ class _Recurrent(Module):
 
     #: How many rows of the weights belong to one hidden unit.
     _gates = 1
-    #: What the state consists of.
-    _state: tuple[str, ...] = ("h_0",)
+    #: What the parts of the state are called.
+    _state: tuple[str, ...] = ("hx",)
 
     def __init__(
         self,
@@ -188,23 +188,23 @@ class RNN(_Recurrent):
     def _operation(self) -> Any:
         return functional.rnn_tanh if self.nonlinearity == "tanh" else functional.rnn_relu
 
-    def forward(self, input: Any, h_0: Any = None) -> tuple[Any, Any]:
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         """Go through a sequence.
 
         Parameters
         ----------
         input : array of shape (time, batch, input_size), (batch, time, input_size) or (time, input_size)
-        h_0 : array of shape (num_layers * directions, batch, hidden_size), default=zeros
-            Without the batch where the input has none.
+        hx : array of shape (num_layers * directions, batch, hidden_size), default=zeros
+            The state to start from; without the batch where the input has none.
 
         Returns
         -------
         output : array of shape (time, batch, directions * hidden_size), or as the input
             The states of the last layer after all steps.
-        h_n : array of the shape of `h_0`
+        h_n : array of the shape of `hx`
             The last states of all layers.
         """
-        output, (h_n,) = self._through(input, None if h_0 is None else (h_0,))
+        output, (h_n,) = self._through(input, None if hx is None else (hx,))
         return output, h_n
 
 
@@ -234,9 +234,9 @@ class GRU(_Recurrent):
     def _operation(self) -> Any:
         return functional.gru
 
-    def forward(self, input: Any, h_0: Any = None) -> tuple[Any, Any]:
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         """Go through a sequence; arguments and results are those of `RNN.forward`."""
-        output, (h_n,) = self._through(input, None if h_0 is None else (h_0,))
+        output, (h_n,) = self._through(input, None if hx is None else (hx,))
         return output, h_n
 
 
@@ -266,23 +266,23 @@ class LSTM(_Recurrent):
     def _operation(self) -> Any:
         return functional.lstm
 
-    def forward(self, input: Any, state: Any = None) -> tuple[Any, tuple[Any, Any]]:
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, tuple[Any, Any]]:
         """Go through a sequence.
 
         Parameters
         ----------
         input : array
             As of `RNN.forward`.
-        state : tuple of two arrays of shape (num_layers * directions, batch, hidden_size), default=zeros
+        hx : tuple of two arrays of shape (num_layers * directions, batch, hidden_size), default=zeros
             ``(h_0, c_0)``, without the batch where the input has none.
 
         Returns
         -------
         output : array
             As of `RNN.forward`.
-        (h_n, c_n) : arrays of the shape of `h_0`
+        (h_n, c_n) : arrays of the shape of h_0
         """
-        if state is not None and (not isinstance(state, (tuple, list)) or len(state) != 2):
-            raise ValueError("LSTM: the state must be the tuple (h_0, c_0); for zeros leave it out")
-        output, (h_n, c_n) = self._through(input, None if state is None else tuple(state))
+        if hx is not None and (not isinstance(hx, (tuple, list)) or len(hx) != 2):
+            raise ValueError("LSTM: the state hx must be the tuple (h_0, c_0); for zeros leave it out")
+        output, (h_n, c_n) = self._through(input, None if hx is None else tuple(hx))
         return output, (h_n, c_n)
