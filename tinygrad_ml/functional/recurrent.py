@@ -19,15 +19,28 @@ from ..graph import fingerprint
 from ..primitive import Primitive, define
 from .activations import sigmoid
 
-Gates = Callable[..., tuple[Any, ...]]
-
 
 class _Pulled(NamedTuple):
-    """Gradients at what enters the gates, from the inputs and from the state before, and at the first state."""
+    """What a walk back through all steps finds."""
 
+    #: The gradient at what the inputs, and at what the states before, contribute to the gates.
     inputs: Any
     hidden: Any
+    #: The h that every step started from.
+    before: Any
+    #: The gradient at the first state.
     state: Any
+
+
+#: The gradient at each argument, from what was pulled back to the gates.
+_RULES: tuple[Callable[..., Any], ...] = (
+    lambda pulled, x, state, w_ih, *rest: (_rows(pulled.inputs) @ w_ih).reshape(x.shape),
+    lambda pulled, *args: pulled.state,
+    lambda pulled, x, *rest: _rows(pulled.inputs).T @ _rows(x),
+    lambda pulled, *args: _rows(pulled.hidden).T @ _rows(pulled.before),
+    lambda pulled, *args: np.sum(pulled.inputs, axis=(0, 1)),
+    lambda pulled, *args: np.sum(pulled.hidden, axis=(0, 1)),
+)
 
 
 class _Steps:
@@ -68,7 +81,7 @@ def _backwards(*arrays: Any) -> Any:
 def _recurrence(
     name: str,
     forward: Callable[..., tuple[Any, list[tuple[Any, ...]]]],
-    activations: Gates,
+    activations: Callable[..., tuple[Any, ...]],
     pull: Callable[..., _Pulled],
 ) -> Primitive:
     """An operation over a whole sequence.
@@ -100,34 +113,11 @@ def _recurrence(
             steps.last = last = g, mark, pull(g, steps.ans, stacked, state, w_hh)
         return last[2]
 
-    def rules(pulled: Any, states: Callable[[Any], Any]) -> list[Callable[..., Any]]:
-        def to_x(g: Any, ans: Any, x: Any, state: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
-            return (_rows(pulled(g, ans, x, state, w_ih, w_hh, b_ih, b_hh).inputs) @ w_ih).reshape(x.shape)
-
-        def to_state(g: Any, ans: Any, *args: Any) -> Any:
-            return pulled(g, ans, *args).state
-
-        def to_w_ih(g: Any, ans: Any, x: Any, state: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
-            return _rows(pulled(g, ans, x, state, w_ih, w_hh, b_ih, b_hh).inputs).T @ _rows(x)
-
-        def to_w_hh(g: Any, ans: Any, x: Any, state: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
-            hidden = pulled(g, ans, x, state, w_ih, w_hh, b_ih, b_hh).hidden
-            after = states(ans)
-            h, first = (after, state) if state.ndim == 2 else (after[0], state[0])
-            return _rows(hidden).T @ _rows(_before(h, first))
-
-        def to_b_ih(g: Any, ans: Any, *args: Any) -> Any:
-            return np.sum(pulled(g, ans, *args).inputs, axis=(0, 1))
-
-        def to_b_hh(g: Any, ans: Any, *args: Any) -> Any:
-            return np.sum(pulled(g, ans, *args).hidden, axis=(0, 1))
-
-        return [to_x, to_state, to_w_ih, to_w_hh, to_b_ih, to_b_hh]
+    def rules(pulled: Callable[..., _Pulled]) -> list[Callable[..., Any]]:
+        return [lambda g, ans, *args, rule=rule: rule(pulled(g, ans, *args), *args) for rule in _RULES]
 
     run.__name__ = name
-    return define(
-        run, *rules(pulled, lambda ans: ans), cached_rules=rules(pulled_once, lambda steps: steps.ans), name=name
-    )
+    return define(run, *rules(pulled), cached_rules=rules(pulled_once), name=name)
 
 
 # h' = f(a + w h + b)
@@ -153,7 +143,7 @@ def _pull_simple(slope: Callable[[Any], Any]) -> Callable[..., _Pulled]:
             back = delta @ w_hh
             deltas.append(delta)
         stacked = np.stack(deltas[::-1])
-        return _Pulled(stacked, stacked, back)
+        return _Pulled(stacked, stacked, _before(ans, state), back)
 
     return pull
 
@@ -212,7 +202,7 @@ def _pull_lstm(gradient: Any, ans: Any, activations: Any, state: Any, w_hh: Any)
         back_h, back_c = delta @ w_hh, dc * f_t
         deltas.append(delta)
     stacked = np.stack(deltas[::-1])
-    return _Pulled(stacked, stacked, np.stack([back_h, back_c]))
+    return _Pulled(stacked, stacked, _before(ans[0], state[0]), np.stack([back_h, back_c]))
 
 
 lstm = _recurrence("lstm", _lstm, _lstm_activations, _pull_lstm)
@@ -248,8 +238,9 @@ def _pull_gru(g: Any, ans: Any, activations: Any, state: Any, w_hh: Any) -> _Pul
     rz, candidate, q = activations
     n = candidate.shape[-1]
     r, z = rz[..., :n], rz[..., n:]
+    before = _before(ans, state)
     to_n = (1 - z) * (1 - candidate * candidate)
-    gates = np.concatenate([to_n * q * (r * (1 - r)), (_before(ans, state) - candidate) * (z * (1 - z))], axis=-1)
+    gates = np.concatenate([to_n * q * (r * (1 - r)), (before - candidate) * (z * (1 - z))], axis=-1)
     slopes = np.concatenate([gates, to_n * r], axis=-1)
     back, states, deltas = 0.0, [], []
     for g_t, slopes_t, z_t in _backwards(g, slopes, z):
@@ -260,7 +251,7 @@ def _pull_gru(g: Any, ans: Any, activations: Any, state: Any, w_hh: Any) -> _Pul
         deltas.append(delta)
     hidden = np.stack(deltas[::-1])
     inputs = np.concatenate([hidden[..., : 2 * n], np.stack(states[::-1]) * to_n], axis=-1)
-    return _Pulled(inputs, hidden, back)
+    return _Pulled(inputs, hidden, before, back)
 
 
 gru = _recurrence("gru", _gru, _gru_activations, _pull_gru)
