@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import define
+from ..primitive import Primitive, define
 from .activations import _floating
 from .windows import Padding, Sizes, Windows, sizes, windows
 
-
-def _windows(x: Sizes, w: Sizes, stride: Sizes, padding: Padding, dilation: Sizes) -> Windows:
-    return windows("convolution", x[2:], w[2:], stride, padding, dilation)
+#: The longest rows that are multiplied at once where the results are small: BLAS is slow along longer ones.
+_BLOCK = 4096
 
 
 def _samples_last(x: Any, groups: int) -> Any:
@@ -27,8 +26,11 @@ def _samples_last(x: Any, groups: int) -> Any:
     return x.transpose(*range(1, x.ndim), 0).reshape(groups, channels // groups, math.prod(x.shape) // channels)
 
 
-def _columns(x: Any, at: Windows, groups: int) -> Any:
-    """What each window sees: matrices of shape (groups, channels / groups * places, windows * samples)."""
+def _columns(x: Any, at: Windows, groups: int, bias: bool = False) -> Any:
+    """What each window sees: matrices of shape (groups, channels / groups * places, windows * samples).
+
+    With `bias` they have one more row, of ones.
+    """
     samples, channels = x.shape[:2]
     x = x.transpose(*range(1, x.ndim), 0)
     if at.padded == x.shape[1:-1]:
@@ -36,43 +38,49 @@ def _columns(x: Any, at: Windows, groups: int) -> Any:
     else:
         source = np.zeros((channels, *at.padded, samples), x.dtype)
         source[:, *at.interior] = x
-    columns = np.empty((channels, len(at.places), *at.output, samples), x.dtype)
+    source = source.reshape(groups, channels // groups, *source.shape[1:])
+    places = len(at.places)
+    rows = channels // groups * places
+    columns = np.empty((groups, rows + bias, *at.output, samples), x.dtype)
     for k, place in enumerate(at.places):
-        columns[:, k] = source[:, *place]
-    return columns.reshape(groups, channels // groups * len(at.places), math.prod(at.output) * samples)
+        columns[:, k:rows:places] = source[:, :, *place]
+    if bias:
+        columns[:, rows] = 1
+    return columns.reshape(groups, rows + bias, math.prod(at.output) * samples)
 
 
-def _convolution(
-    x: Any, w: Any, b: Any, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
-) -> tuple[Any, Any]:
+def _convolution(x: Any, w: Any, b: Any, at: Windows, groups: int) -> tuple[Any, Any]:
     """The convolution, and the columns for the gradient of `w`."""
-    at = _windows(x.shape, w.shape, stride, padding, dilation)
-    columns = _columns(x, at, groups)
-    outputs = len(w)
-    y = np.matmul(w.reshape(groups, outputs // groups, columns.shape[1]), columns).reshape(outputs, -1)
+    outputs = w.shape[0]
+    weights = w.reshape(groups, outputs // groups, math.prod(w.shape[1:]))
     if b is not None:
-        y = np.add(y, b[:, None], out=y if b.dtype == y.dtype else None)
-    y = y.reshape(outputs, *at.output, len(x))
+        weights = np.concatenate((weights, b.reshape(groups, outputs // groups, 1)), axis=2)
+    columns = _columns(x, at, groups, b is not None)
+    y = np.matmul(weights, columns).reshape(outputs, *at.output, x.shape[0])
     return y.transpose(-1, *range(y.ndim - 1)), columns
 
 
-def _to_weight(
-    x: Any, g: Any, shape: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
-) -> tuple[Any, Any]:
-    at = _windows(x.shape, shape, stride, padding, dilation)
-    columns = _columns(x, at, groups)
-    return _product_with_columns(g, columns, shape, groups), None
+def _to_weight(x: Any, g: Any, shape: Sizes, at: Windows, groups: int) -> Any:
+    return _product_with_columns(g, _columns(x, at, groups), shape, groups)
 
 
 def _product_with_columns(g: Any, columns: Any, shape: Sizes, groups: int) -> Any:
-    return np.matmul(_samples_last(g, groups), columns.transpose(0, 2, 1)).reshape(shape)
+    """The gradient of weights of `shape`; a row of the columns that is for a bias is left out."""
+    g, columns = _samples_last(g, groups), columns[:, : math.prod(shape[1:])]
+    length = g.shape[2]
+    whole = length - length % _BLOCK
+    total = np.matmul(g[:, :, whole:], columns[:, :, whole:].transpose(0, 2, 1))
+    if whole:
+        g_blocks, blocks = (a[:, :, :whole].reshape(groups, a.shape[1], -1, _BLOCK) for a in (g, columns))
+        products = np.matmul(g_blocks.transpose(0, 2, 1, 3), blocks.transpose(0, 2, 3, 1))
+        total = total + np.add.reduce(products, axis=1)
+    return total.reshape(shape)
 
 
-def _to_input(g: Any, w: Any, shape: Sizes, stride: Sizes, padding: Padding, dilation: Sizes, groups: int) -> Any:
+def _to_input(g: Any, w: Any, shape: Sizes, at: Windows, groups: int) -> Any:
     samples, channels = shape[:2]
-    at = _windows(shape, w.shape, stride, padding, dilation)
     g = _samples_last(g, groups)
-    columns = np.matmul(w.reshape(groups, g.shape[1], -1).transpose(0, 2, 1), g)
+    columns = np.matmul(w.reshape(groups, g.shape[1], math.prod(w.shape[1:])).transpose(0, 2, 1), g)
     columns = columns.reshape(channels, len(at.places), *at.output, samples)
     total = np.zeros((channels, *at.padded, samples), columns.dtype)
     for k, place in enumerate(at.places):
@@ -81,41 +89,41 @@ def _to_input(g: Any, w: Any, shape: Sizes, stride: Sizes, padding: Padding, dil
     return total.transpose(-1, *range(total.ndim - 1))
 
 
-def _cached_to_weight(
-    g: Any, columns: Any, x: Any, w: Any, b: Any, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
-) -> Any:
+def _x_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
+    return _convolution_to_input(g, w, x.shape, at, groups)
+
+
+def _w_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
+    return _convolution_to_weight(x, g, w.shape, at, groups)
+
+
+def _w_cached(g: Any, columns: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
     return _product_with_columns(g, columns, w.shape, groups)
 
 
-def _bias_rule(
-    g: Any, ans: Any, x: Any, w: Any, b: Any, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
-) -> Any:
+def _b_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
     return np.sum(g, axis=(0, *range(2, g.ndim)))
 
 
-def _x_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, *options: Any) -> Any:
-    return _convolution_to_input(g, w, x.shape, *options)
-
-
-# The three are linear in each argument, and each is the rule of the two others.
-_convolution_to_input = define(
+# The three are linear in both arguments, and the rules of each are the two others.
+_convolution_to_input: Primitive = define(
     _to_input,
-    lambda h, ans, g, w, shape, *options: _convolution_of(h, w, None, *options),
-    lambda h, ans, g, w, shape, *options: _convolution_to_weight(h, g, w.shape, *options),
+    lambda h, ans, g, w, shape, at, groups: _convolution_of(h, w, None, at, groups),
+    lambda h, ans, g, w, shape, at, groups: _convolution_to_weight(h, g, w.shape, at, groups),
     name="convolution_to_input",
 )
-_convolution_to_weight = define(
+_convolution_to_weight: Primitive = define(
     _to_weight,
-    lambda h, ans, x, g, shape, *options: _convolution_to_input(g, h, x.shape, *options),
-    lambda h, ans, x, g, shape, *options: _convolution_of(x, h, None, *options),
+    lambda h, ans, x, g, shape, at, groups: _convolution_to_input(g, h, x.shape, at, groups),
+    lambda h, ans, x, g, shape, at, groups: _convolution_of(x, h, None, at, groups),
     name="convolution_to_weight",
 )
-_convolution_of = define(
+_convolution_of: Primitive = define(
     _convolution,
     _x_rule,
-    lambda g, ans, x, w, b, *options: _convolution_to_weight(x, g, w.shape, *options),
-    _bias_rule,
-    cached_rules=(_x_rule, _cached_to_weight, _bias_rule),
+    _w_rule,
+    _b_rule,
+    cached_rules=(_x_rule, _w_cached, _b_rule),
     name="convolution",
 )
 
@@ -151,8 +159,8 @@ def convolve(
         raise ValueError(f"{name}: groups={groups} must divide the {outputs} outputs of a weight of shape {w.shape}")
     if b is not None and b.shape != (outputs,):
         raise ValueError(f"{name}: bias has shape {b.shape}, and must have ({outputs},), one for each output channel")
-    windows(name, x.shape[2:], w.shape[2:], stride, padding, dilation)
-    return _convolution_of(x, w, b, stride, padding, dilation, groups)
+    at = windows(name, x.shape[2:], w.shape[2:], stride, padding, dilation)
+    return _convolution_of(x, w, b, at, groups)
 
 
 def pad_sizes(name: str, padding: Any, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Padding:

@@ -6,26 +6,19 @@ The elements that all windows have at one place are a strided view, so that few 
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
 
-from ..primitive import define
+from ..primitive import Primitive, define
 from ..record import raw
 from .activations import _floating
-from .windows import Sizes, Windows, sizes, windows
-
-#: kernel, stride, padding, dilation and whether to round up, as `windows` takes them.
-Options = Any
+from .windows import Padding, Sizes, Windows, sizes, windows
 
 
-def _laid(lengths: Sizes, options: Options) -> Windows:
-    return windows("pooling", lengths, *options)
-
-
-def _views(x: Any, options: Options, fill: float) -> list[Any]:
+def _views(x: Any, at: Windows, fill: float) -> list[Any]:
     """For each place in a window, the elements that the windows have there."""
-    at = _laid(x.shape[2:], options)
     if at.padded != x.shape[2:]:
         padded = np.full_like(x, fill, shape=x.shape[:2] + at.padded)  # in x's order of axes in memory
         padded[:, :, *at.interior] = x
@@ -33,21 +26,8 @@ def _views(x: Any, options: Options, fill: float) -> list[Any]:
     return [x[:, :, *place] for place in at.places]
 
 
-def _spread(parts: list[Any], like: Any, lengths: Sizes, options: Options) -> Any:
-    """The adjoint of `_views`: an array in which the parts are summed at their places."""
-    at = _laid(lengths, options)
-    new = np.empty_like if at.complete else np.zeros_like
-    total = new(like, dtype=parts[0].dtype, shape=like.shape[:2] + at.padded)
-    for place, part in zip(at.places, parts, strict=True):
-        if at.disjoint:
-            total[:, :, *place] = part
-        else:
-            total[:, :, *place] += part
-    return total[:, :, *at.interior]
-
-
-def _max_pool(x: Any, options: Options) -> Any:
-    first, *others = _views(x, options, -np.inf)
+def _max_pool(x: Any, at: Windows) -> Any:
+    first, *others = _views(x, at, -np.inf)
     if not others:
         return first.copy()
     top = np.maximum(first, others[0])
@@ -56,73 +36,72 @@ def _max_pool(x: Any, options: Options) -> Any:
     return top
 
 
-def _winners(x: Any, top: Any, options: Options) -> tuple[Any, ...]:
+def _winners(x: Any, top: Any, at: Windows) -> tuple[Any, ...]:
     """For each place in a window, in which windows the maximum is there first."""
-    hits = []
-    free: Any = None
-    for view in _views(x, options, -np.inf):
-        hit = view == top
-        if free is None:
-            free = ~hit
-        else:
-            hit &= free
-            free ^= hit
-        hits.append(hit)
-    return tuple(hits)
+    first, *others = [view == top for view in _views(x, at, -np.inf)]
+    free = ~first
+    for hit in others:
+        hit &= free
+        free ^= hit
+    return first, *others
 
 
-def _to_winners(g: Any, hits: tuple[Any, ...], lengths: Sizes, options: Options) -> Any:
+def _to_winners(g: Any, hits: tuple[Any, ...], at: Windows) -> Any:
     g = _in_order_of(g, hits[0])
-    return _spread([g * hit for hit in hits], g, lengths, options)
+    total = _room(g, at)
+    for place, hit in zip(at.places, hits, strict=True):
+        if at.disjoint:
+            np.multiply(g, hit, out=total[:, :, *place])
+        else:
+            total[:, :, *place] += g * hit
+    return total[:, :, *at.interior]
+
+
+def _of_winners(x: Any, hits: tuple[Any, ...], at: Windows) -> Any:
+    return functools.reduce(np.add, [v * hit for v, hit in zip(_views(x, at, 0.0), hits, strict=True)])
 
 
 def _in_order_of(g: Any, like: Any) -> Any:
     """`g` with its axes in the order in memory that `like` has them in."""
-    if g.strides == like.strides:
-        return g
     ordered = np.empty_like(like, dtype=g.dtype)
+    if ordered.strides == g.strides:
+        return g
     ordered[...] = g
     return ordered
 
 
-def _of_winners(x: Any, hits: tuple[Any, ...], options: Options) -> Any:
-    return functools.reduce(np.add, [v * hit for v, hit in zip(_views(x, options, 0.0), hits, strict=True)])
+def _room(g: Any, at: Windows) -> Any:
+    """Where sums over the windows will be written, or zeros where some elements are in no window."""
+    return (np.empty_like if at.complete else np.zeros_like)(g, shape=g.shape[:2] + at.padded)
 
 
-_pooled_to_winners = define(
-    _to_winners,
-    lambda h, ans, g, hits, lengths, options: _pooled_of_winners(h, hits, options),
-    name="max_pool_to_input",
+def _window_sum(x: Any, at: Windows) -> Any:
+    return functools.reduce(np.add, _views(x, at, 0.0))
+
+
+def _window_spread(g: Any, at: Windows) -> Any:
+    total = _room(g, at)
+    for place in at.places:
+        if at.disjoint:
+            total[:, :, *place] = g
+        else:
+            total[:, :, *place] += g
+    return total[:, :, *at.interior]
+
+
+# Where the maxima are does not change when they move a little: the rules of both are linear.
+_maxima_to_input: Primitive = define(
+    _to_winners, lambda h, ans, g, hits, at: _maxima_selected(h, hits, at), name="max_pool_to_input"
 )
-_pooled_of_winners = define(
-    _of_winners,
-    lambda h, ans, x, hits, options: _pooled_to_winners(h, hits, x.shape[2:], options),
-    name="max_pool_selected",
+_maxima_selected: Primitive = define(
+    _of_winners, lambda h, ans, x, hits, at: _maxima_to_input(h, hits, at), name="max_pool_selected"
 )
-_maximum_of_windows = define(
-    _max_pool,
-    lambda g, ans, x, options: _pooled_to_winners(g, _winners(raw(x), raw(ans), options), x.shape[2:], options),
-    name="max_pool",
+_maxima_of_windows = define(
+    _max_pool, lambda g, ans, x, at: _maxima_to_input(g, _winners(raw(x), raw(ans), at), at), name="max_pool"
 )
-
-
-def _window_sum(x: Any, options: Options) -> Any:
-    return functools.reduce(np.add, _views(x, options, 0.0))
-
-
-def _window_spread(g: Any, lengths: Sizes, options: Options) -> Any:
-    return _spread([g] * len(_laid(lengths, options).places), g, lengths, options)
-
-
-_sum_of_windows = define(
-    _window_sum,
-    lambda g, ans, x, options: _spread_over_windows(g, x.shape[2:], options),
-    name="window_sum",
-)
-_spread_over_windows = define(
-    _window_spread,
-    lambda h, ans, g, lengths, options: _sum_of_windows(h, options),
-    name="window_spread",
+_sum_of_windows: Primitive = define(_window_sum, lambda g, ans, x, at: _spread_over_windows(g, at), name="window_sum")
+_spread_over_windows: Primitive = define(
+    _window_spread, lambda h, ans, g, at: _sum_of_windows(h, at), name="window_spread"
 )
 
 
@@ -198,7 +177,9 @@ def avg_pool2d(
     return pool_mean("avg_pool2d", input, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-def pool_sizes(name: str, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1) -> tuple[Sizes, ...]:
+def pool_sizes(
+    name: str, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1
+) -> tuple[Sizes, Sizes, Sizes, Sizes]:
     """The options of a pooling over two axes as tuples.
 
     Raises
@@ -221,8 +202,9 @@ def pool_maximum(
     name: str, x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, ceil_mode: bool
 ) -> Any:
     """What `max_pool2d` does, with options as `pool_sizes` answers them."""
-    x, single, options = _prepared(name, x, kernel, stride, padding, dilation, ceil_mode)
-    out = _maximum_of_windows(x, options)
+    x, single = _as_batch(name, x)
+    at = windows(name, x.shape[2:], kernel, stride, _both_sides(padding), dilation, ceil_mode)
+    out = _maxima_of_windows(x, at)
     return out[0] if single else out
 
 
@@ -239,41 +221,39 @@ def pool_mean(
     """What `avg_pool2d` does, with options as `pool_sizes` answers them."""
     if divisor == 0:
         raise ValueError(f"{name}: divisor_override must not be 0; None divides by the number of elements")
-    x, single, options = _prepared(name, x, kernel, stride, padding, (1, 1), ceil_mode)
-    if divisor is None:
-        lengths = x.shape[2:]
-        share = _shares(lengths, options, count_include_pad).astype(x.dtype, copy=False)
-    else:
-        share = 1 / divisor
-    out = _sum_of_windows(x, options) * share
+    x, single = _as_batch(name, x)
+    lengths = x.shape[2:]
+    at = windows(name, lengths, kernel, stride, _both_sides(padding), (1, 1), ceil_mode)
+    share: Any = 1 / (divisor or math.prod(kernel))
+    if divisor is None and at.padded != lengths:
+        share = 1 / _counts(lengths, at.output, kernel, stride, padding, count_include_pad).astype(x.dtype)
+    out = _sum_of_windows(x, at) * share
     return out[0] if single else out
 
 
 @functools.lru_cache(maxsize=64)
-def _shares(lengths: Sizes, options: Options, count_include_pad: bool) -> Any:
-    """One by the number of elements that count in each window."""
-    kernel, stride, padding, _, _ = options
-    counts = []
-    for length, size, step, (added, _), windows_along in zip(
-        lengths, kernel, stride, padding, _laid(lengths, options).output, strict=True
-    ):
+def _counts(
+    lengths: Sizes, output: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, count_include_pad: bool
+) -> Any:
+    """How many elements count in each window: none beyond the padding, and no padding either if that is said."""
+    along = []
+    for length, n, size, step, added in zip(lengths, output, kernel, stride, padding, strict=True):
         low, high = (-added, length + added) if count_include_pad else (0, length)
-        start = np.arange(windows_along) * step - added
-        counts.append(np.minimum(start + size, high) - np.maximum(start, low))
-    return 1 / np.multiply.outer(*counts)
+        start = np.arange(n) * step - added
+        along.append(np.minimum(start + size, high) - np.maximum(start, low))
+    return np.multiply.outer(*along)
 
 
-def _prepared(
-    name: str, x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, ceil_mode: bool
-) -> tuple[Any, bool, Options]:
-    """The input as a batch, whether it was none, and the options as `windows` takes them."""
+def _both_sides(padding: Sizes) -> Padding:
+    return tuple([(n, n) for n in padding])
+
+
+def _as_batch(name: str, x: Any) -> tuple[Any, bool]:
+    """The input with an axis of samples, and whether it had none."""
     x = _floating(x)
     if x.ndim not in (3, 4):
         raise ValueError(
             f"{name}: the input has shape {x.shape}, and must have 4 axes (samples, channels, height, width), or 3 for "
             "one sample; reshape it"
         )
-    options = kernel, stride, tuple([(n, n) for n in padding]), dilation, ceil_mode
-    single = x.ndim == 3
-    windows(name, x.shape[-2:], *options)
-    return x[None] if single else x, single, options
+    return (x[None], True) if x.ndim == 3 else (x, False)

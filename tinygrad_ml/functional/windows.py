@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ Sizes = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
 
 
-class Windows(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Windows:
     """The windows over some axes of an array, which are its last ones or lie before a last axis of samples."""
 
     #: How many windows there are along each axis.
