@@ -28,9 +28,13 @@ def about_even(*shape: int) -> Sampler:
 
 
 def sequence(gates: int, *state: int) -> tuple[Sampler, ...]:
-    """What a recurrent operation takes: 3 steps of 2 samples of 2 numbers, for 3 hidden units."""
-    weights = between(-1, 1, gates * 3, 2), between(-1, 1, gates * 3, 3)
-    return normal(3, 2, 2), normal(*state, 2, 3), *weights, normal(gates * 3), normal(gates * 3)
+    """What a recurrent operation takes: 3 steps of 2 samples of 2 numbers, for 3 hidden units.
+
+    Small enough to stay away from the poles of tanh when the numbers are complex.
+    """
+    weights = between(-0.5, 0.5, gates * 3, 2), between(-0.5, 0.5, gates * 3, 3)
+    biases = between(-0.5, 0.5, gates * 3), between(-0.5, 0.5, gates * 3)
+    return between(-1, 1, 3, 2, 2), between(-1, 1, *state, 2, 3), *weights, *biases
 
 
 #: Units that are switched on or off by their bias, far from the kink.
