@@ -24,6 +24,7 @@ FILES = {
     "W1": "w1_softmax_regression",
     "W4": "w4_chain",
     "W5": "w5_large_array",
+    "W7": "w7_conv",
     "W8": "w8_second_order",
     "W9": "w9_import",
 }
