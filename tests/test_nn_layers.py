@@ -163,6 +163,15 @@ def test_whole_numbers_as_images() -> None:
     np.testing.assert_array_equal(functional.conv2d(image, np.ones((1, 1, 4, 4))), [[[[120.0]]]])
 
 
+@pytest.mark.parametrize("kernel", [1, 2])
+def test_the_gradient_of_a_maximum_that_is_no_number_does_not_get_lost(kernel: int) -> None:
+    x = tg.Tensor(np.full((1, 1, 2, 2), np.nan), requires_grad=True)
+    out = functional.max_pool2d(x, kernel)
+    assert np.all(np.isnan(out.data))
+    np.sum(out * 3).backward()
+    assert x.grad.sum() == 3 * out.size
+
+
 # Dropout
 
 
