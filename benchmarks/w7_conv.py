@@ -38,35 +38,37 @@ def images(samples: int, side: int) -> Problem:
 
 
 def hand(problem: Problem) -> Step:
-    """Channels last: one product for the convolution, the places of a pooling window as strided views."""
+    """The columns of each image times the weights, and the places of a pooling window as strided views."""
     X, y = problem.X[:, 0], problem.y
     n, side = len(X), X.shape[1] - KERNEL + 1
     half = side // 2
-    W, b = np.ascontiguousarray(problem.W.reshape(CHANNELS, -1).T), problem.b.copy()
-    V = problem.V.reshape(CLASSES, CHANNELS, half, half).transpose(2, 3, 1, 0).reshape(-1, CLASSES)
-    V, c, rows = np.ascontiguousarray(V), problem.c.copy(), np.arange(n)
-    seen = np.lib.stride_tricks.sliding_window_view(X, (KERNEL, KERNEL), axis=(1, 2))
-    columns = np.empty((n, side, side, KERNEL, KERNEL))
-    flat = columns.reshape(-1, KERNEL * KERNEL)
-    Z, gZ = np.empty((n, side, side, CHANNELS)), np.empty((n, side, side, CHANNELS))
-    Z_flat, gZ_flat = Z.reshape(-1, CHANNELS), gZ.reshape(-1, CHANNELS)
-    views, g_views = ([a[:, i : 2 * half : 2, j : 2 * half : 2] for i in range(2) for j in range(2)] for a in (Z, gZ))
-    pooled, g_pooled = np.empty((n, half, half, CHANNELS)), np.empty((n, half, half, CHANNELS))
+    W, b, V, c = (value.copy() for value in problem[2:])
+    W_flat, rows = W.reshape(CHANNELS, -1), np.arange(n)
+    seen = np.lib.stride_tricks.sliding_window_view(X, (KERNEL, KERNEL), axis=(1, 2)).transpose(0, 3, 4, 1, 2)
+    columns = np.empty(seen.shape)
+    flat = columns.reshape(n, KERNEL * KERNEL, -1)
+    Z, gZ = np.empty((n, CHANNELS, side, side)), np.zeros((n, CHANNELS, side, side))
+    Z_flat, gZ_flat, positive = Z.reshape(n, CHANNELS, -1), gZ.reshape(n, CHANNELS, -1), np.empty(Z.shape, bool)
+    views, g_views = (
+        [a[:, :, i : 2 * half : 2, j : 2 * half : 2] for i in range(2) for j in range(2)] for a in (Z, gZ)
+    )
+    pooled, g_pooled = np.empty((n, CHANNELS, half, half)), np.empty((n, CHANNELS, half, half))
+    H, gH = pooled.reshape(n, -1), g_pooled.reshape(n, -1)
     hit, free = np.empty(pooled.shape, bool), np.empty(pooled.shape, bool)
     P, column = np.empty((n, CLASSES)), np.empty((n, 1))
     gW, gb, gV, gc = (np.empty_like(a) for a in (W, b, V, c))
+    products = np.empty((n, CHANNELS, KERNEL * KERNEL))
     changes = [np.empty_like(a) for a in (W, b, V, c)]
 
     def step() -> Any:
         np.copyto(columns, seen)
-        np.matmul(flat, W, out=Z_flat)
-        np.add(Z_flat, b, out=Z_flat)
-        np.maximum(Z_flat, 0, out=Z_flat)
+        np.matmul(W_flat, flat, out=Z_flat)
+        np.add(Z, b[:, None, None], out=Z)
+        np.maximum(Z, 0, out=Z)
         np.maximum(views[0], views[1], out=pooled)
         np.maximum(pooled, views[2], out=pooled)
         np.maximum(pooled, views[3], out=pooled)
-        H = pooled.reshape(n, -1)
-        np.matmul(H, V, out=P)
+        np.matmul(H, V.T, out=P)
         np.add(P, c, out=P)
         np.max(P, axis=1, keepdims=True, out=column)
         np.subtract(P, column, out=P)
@@ -78,29 +80,26 @@ def hand(problem: Problem) -> Step:
         loss = (column.sum() - picked) / n
         P[rows, y] -= 1
         np.divide(P, n, out=P)
-        np.matmul(H.T, P, out=gV)
+        np.matmul(P.T, H, out=gV)
         np.sum(P, axis=0, out=gc)
-        np.matmul(P, V.T, out=g_pooled.reshape(n, -1))
-        np.greater(pooled, 0, out=free)
+        np.matmul(P, V, out=gH)
+        free.fill(True)
         for view, g_view in zip(views, g_views, strict=True):
             np.equal(view, pooled, out=hit)
             np.logical_and(hit, free, out=hit)
             np.logical_xor(free, hit, out=free)
             np.multiply(g_pooled, hit, out=g_view)
-        np.matmul(flat.T, gZ_flat, out=gW)
-        np.sum(gZ_flat, axis=0, out=gb)
+        np.greater(Z, 0, out=positive)
+        np.multiply(gZ, positive, out=gZ)
+        np.matmul(gZ_flat, flat.transpose(0, 2, 1), out=products)
+        np.sum(products, axis=0, out=gW.reshape(CHANNELS, -1))
+        np.sum(gZ, axis=(0, 2, 3), out=gb)
         for parameter, gradient, change in zip((W, b, V, c), (gW, gb, gV, gc), changes, strict=True):
             np.multiply(gradient, RATE, out=change)
             np.subtract(parameter, change, out=parameter)
-        return loss, gW.T, gb, gV.reshape(half, half, CHANNELS, CLASSES).transpose(3, 2, 0, 1), gc
+        return loss, gW, gb, gV, gc
 
     return step
-
-
-def results(problem: Problem, loss: Any, gW: Any, gb: Any, gV: Any, gc: Any) -> Any:
-    """Gradients in the shapes in which all contenders answer them."""
-    half = (problem.X.shape[2] - KERNEL + 1) // 2
-    return loss, gW.reshape(CHANNELS, -1), gb, gV.reshape(CLASSES, CHANNELS, half, half), gc
 
 
 def ours(problem: Problem) -> Step:
@@ -124,7 +123,7 @@ def ours(problem: Problem) -> Step:
         loss.backward()
         for parameter in parameters:
             parameter.data -= RATE * parameter.grad
-        return results(problem, loss, *[parameter.grad for parameter in parameters])
+        return loss, *[parameter.grad for parameter in parameters]
 
     return step
 
@@ -152,7 +151,7 @@ def pytorch(problem: Problem) -> Step:
         with torch.no_grad():
             for parameter in parameters:
                 parameter.sub_(parameter.grad, alpha=RATE)
-        return results(problem, loss, *[parameter.grad for parameter in parameters])
+        return loss, *[parameter.grad for parameter in parameters]
 
     return step
 
@@ -176,7 +175,7 @@ def jax_jit(problem: Problem) -> Step:
     def step() -> Any:
         nonlocal parameters
         loss, gradients, parameters = jax.block_until_ready(update(parameters, X, y))
-        return results(problem, loss, *gradients)
+        return loss, *gradients
 
     return step
 
@@ -196,7 +195,7 @@ def mygrad(problem: Problem) -> Step:
         loss.backward()
         for parameter in parameters:
             parameter.data -= RATE * parameter.grad
-        return results(problem, loss.data, *[parameter.grad for parameter in parameters])
+        return loss.data, *[parameter.grad for parameter in parameters]
 
     return step
 

@@ -85,6 +85,10 @@ SECOND_ORDER: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] 
         ((4, 2), (2,), (2,)),
     ),
     "layer_norm": (lambda x, w, b: np.sum(np.tanh(functional.layer_norm(x, 3, w, b))), ((2, 3), (3,), (3,))),
+    "layer_norm of one sample": (
+        lambda x, w, b: np.sum(np.tanh(functional.layer_norm(x, (2, 3), w, b))),
+        ((2, 3), (2, 3), (2, 3)),
+    ),
 }
 
 
@@ -161,6 +165,15 @@ def test_whole_numbers_as_images() -> None:
     image = np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4)
     np.testing.assert_array_equal(functional.max_pool2d(image, 2), [[[[5.0, 7.0], [13.0, 15.0]]]])
     np.testing.assert_array_equal(functional.conv2d(image, np.ones((1, 1, 4, 4))), [[[[120.0]]]])
+
+
+@pytest.mark.parametrize("kernel", [1, 2])
+def test_the_gradient_of_a_maximum_that_is_no_number_does_not_get_lost(kernel: int) -> None:
+    x = tg.Tensor(np.full((1, 1, 2, 2), np.nan), requires_grad=True)
+    out = functional.max_pool2d(x, kernel)
+    assert np.all(np.isnan(out.data))
+    np.sum(out * 3).backward()
+    assert x.grad.sum() == 3 * out.size
 
 
 # Dropout
@@ -250,6 +263,15 @@ def test_how_layers_print() -> None:
     assert repr(nn.Dropout(0.1)) == "Dropout(p=0.1)"
     assert repr(nn.Embedding(5, 2, -1)) == "Embedding(5, 2, padding_idx=4, weight (5, 2))"
     assert repr(nn.Flatten()) == "Flatten(start_dim=1, end_dim=-1)"
+
+
+def test_the_shapes_of_a_net() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, rng=0), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(rng=0))
+    rows = [line.split() for line in net.summary((5, 1, 8, 8)).splitlines()[3:8]]
+    assert [row[1] for row in rows] == ["Conv2d", "BatchNorm2d", "MaxPool2d", "Flatten", "Dropout"]
+    assert ["".join(row[2:-1]) for row in rows] == ["(5,4,6,6)", "(5,4,6,6)", "(5,4,3,3)", "(5,36)", "(5,36)"]
+    assert [int(row[-1]) for row in rows] == [40, 8, 0, 0, 0]
+    assert net.layers[1].num_batches_tracked == 0
 
 
 # Errors

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_ml as tg
+from tinygrad_ml.functional import convolution
 
 torch = pytest.importorskip("torch")
 
@@ -140,6 +141,15 @@ def test_inputs_in_any_order_in_memory(row: Row, rng: np.random.Generator) -> No
     samples_last = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
     for view in (samples_last, np.asfortranarray(x), np.repeat(x, 2, axis=-1)[..., ::2], np.flip(np.flip(x).copy())):
         assert_same_step(ours, theirs, view, rng)
+
+
+@pytest.mark.parametrize("row", [row for row in LAYERS if row[0].startswith("Conv")], ids=title)
+@pytest.mark.parametrize("elements", [1, 200])
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+def test_convolution_in_blocks(row: Row, elements: int, monkeypatch: pytest.MonkeyPatch, rng: Any) -> None:
+    monkeypatch.setattr(convolution, "_BLOCK", elements)
+    ours, theirs = pair(row, rng)
+    assert_same_step(ours, theirs, rng.normal(size=row[-1]), rng)
 
 
 @pytest.mark.parametrize("keywords", [{}, {"stride": 1}, {"padding": 1}], ids=str)

@@ -8,6 +8,7 @@ on results element by element, as activations and pooling do, keeps this order.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from ..primitive import Primitive, define
 from .activations import _floating
 from .windows import Padding, Sizes, Windows, sizes, windows
 
-#: The longest rows that are multiplied at once where the results are small: BLAS is slow along longer ones.
-_BLOCK = 4096
+#: How many elements of columns are made at once: what stays in the cache until it is multiplied.
+_BLOCK = 2**16
 
 
 def _samples_last(x: Any, groups: int) -> Any:
@@ -26,8 +27,22 @@ def _samples_last(x: Any, groups: int) -> Any:
     return x.transpose(*range(1, x.ndim), 0).reshape(groups, channels // groups, math.prod(x.shape) // channels)
 
 
-def _columns(x: Any, at: Windows, groups: int, bias: bool = False) -> Any:
-    """What each window sees: matrices of shape (groups, channels / groups * places, windows * samples).
+def _blocks(at: Windows, rows: int, samples: int) -> Iterator[tuple[slice, Sizes, list[tuple[slice, ...]]]]:
+    """Parts of the output along its first axis: where they are in matrices, their shapes, and the places of windows."""
+    height, *others = at.output
+    width = math.prod(others) * samples
+    at_once = max(1, _BLOCK // max(1, rows * width))
+    for top in range(0, height, at_once):
+        end = min(top + at_once, height)
+        places = [
+            (slice(first.start + top * first.step, first.start + (end - 1) * first.step + 1, first.step), *rest)
+            for first, *rest in at.places
+        ]
+        yield slice(top * width, end * width), (end - top, *others, samples), places
+
+
+def _columns(x: Any, at: Windows, groups: int, bias: bool = False) -> Iterator[tuple[slice, Any]]:
+    """What each window sees: matrices of shape (groups, channels / groups * places, windows * samples), in blocks.
 
     With `bias` they have one more row, of ones.
     """
@@ -39,52 +54,47 @@ def _columns(x: Any, at: Windows, groups: int, bias: bool = False) -> Any:
         source = np.zeros((channels, *at.padded, samples), x.dtype)
         source[:, *at.interior] = x
     source = source.reshape(groups, channels // groups, *source.shape[1:])
-    places = len(at.places)
-    rows = channels // groups * places
-    columns = np.empty((groups, rows + bias, *at.output, samples), x.dtype)
-    for k, place in enumerate(at.places):
-        columns[:, k:rows:places] = source[:, :, *place]
-    if bias:
-        columns[:, rows] = 1
-    return columns.reshape(groups, rows + bias, math.prod(at.output) * samples)
+    rows = channels // groups * len(at.places)
+    for part, shape, places in _blocks(at, rows, samples):
+        columns = np.empty((groups, rows + bias, *shape), x.dtype)
+        for k, place in enumerate(places):
+            columns[:, k : rows : len(places)] = source[:, :, *place]
+        if bias:
+            columns[:, rows] = 1
+        yield part, columns.reshape(groups, rows + bias, math.prod(shape))
 
 
 def _convolution(x: Any, w: Any, b: Any, at: Windows, groups: int) -> tuple[Any, Any]:
-    """The convolution, and the columns for the gradient of `w`."""
-    outputs = w.shape[0]
+    """The convolution, and the columns for the gradient of `w` where they are few."""
+    samples, outputs = len(x), len(w)
     weights = w.reshape(groups, outputs // groups, math.prod(w.shape[1:]))
     if b is not None:
         weights = np.concatenate((weights, b.reshape(groups, outputs // groups, 1)), axis=2)
-    columns = _columns(x, at, groups, b is not None)
-    y = np.matmul(weights, columns).reshape(outputs, *at.output, x.shape[0])
-    return y.transpose(-1, *range(y.ndim - 1)), columns
+    y = np.empty((*weights.shape[:2], math.prod(at.output) * samples), np.result_type(x, weights))
+    columns = None
+    for part, columns in _columns(x, at, groups, b is not None):
+        np.matmul(weights, columns, out=y[:, :, part])
+    y = y.reshape(outputs, *at.output, samples)
+    return y.transpose(-1, *range(y.ndim - 1)), columns if part.start == 0 else None
 
 
 def _to_weight(x: Any, g: Any, shape: Sizes, at: Windows, groups: int) -> Any:
-    return _product_with_columns(g, _columns(x, at, groups), shape, groups)
-
-
-def _product_with_columns(g: Any, columns: Any, shape: Sizes, groups: int) -> Any:
-    """The gradient of weights of `shape`; a row of the columns that is for a bias is left out."""
-    g, columns = _samples_last(g, groups), columns[:, : math.prod(shape[1:])]
-    length = g.shape[2]
-    whole = length - length % _BLOCK
-    total = np.matmul(g[:, :, whole:], columns[:, :, whole:].transpose(0, 2, 1))
-    if whole:
-        g_blocks, blocks = (a[:, :, :whole].reshape(groups, a.shape[1], -1, _BLOCK) for a in (g, columns))
-        products = np.matmul(g_blocks.transpose(0, 2, 1, 3), blocks.transpose(0, 2, 3, 1))
-        total = total + np.add.reduce(products, axis=1)
+    g = _samples_last(g, groups)
+    total: Any = 0
+    for part, columns in _columns(x, at, groups):
+        total = total + np.matmul(g[:, :, part], columns.transpose(0, 2, 1))
     return total.reshape(shape)
 
 
 def _to_input(g: Any, w: Any, shape: Sizes, at: Windows, groups: int) -> Any:
     samples, channels = shape[:2]
     g = _samples_last(g, groups)
-    columns = np.matmul(w.reshape(groups, g.shape[1], math.prod(w.shape[1:])).transpose(0, 2, 1), g)
-    columns = columns.reshape(channels, len(at.places), *at.output, samples)
-    total = np.zeros((channels, *at.padded, samples), columns.dtype)
-    for k, place in enumerate(at.places):
-        total[:, *place] += columns[:, k]
+    weights = w.reshape(groups, g.shape[1], math.prod(w.shape[1:])).transpose(0, 2, 1)
+    total = np.zeros((channels, *at.padded, samples), np.result_type(g, weights))
+    for part, size, places in _blocks(at, weights.shape[1], samples):
+        columns = np.matmul(weights, g[:, :, part]).reshape(channels, len(places), *size)
+        for k, place in enumerate(places):
+            total[:, *place] += columns[:, k]
     total = total[:, *at.interior]
     return total.transpose(-1, *range(total.ndim - 1))
 
@@ -98,7 +108,10 @@ def _w_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) 
 
 
 def _w_cached(g: Any, columns: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
-    return _product_with_columns(g, columns, w.shape, groups)
+    if columns is None:
+        return _to_weight(x, g, w.shape, at, groups)
+    product = np.matmul(_samples_last(g, groups), columns.transpose(0, 2, 1))
+    return product[:, :, : math.prod(w.shape[1:])].reshape(w.shape)
 
 
 def _b_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:

@@ -25,8 +25,9 @@ def _mean(x: Any, axes: Axes) -> Any:
 def _normalize(x: Any, axes: Axes, eps: float) -> tuple[Any, Any, Any]:
     mean = _mean(x, axes)
     centred = x - mean
-    variance = _mean(centred * centred, axes)
-    return centred / np.sqrt(variance + eps), mean, variance
+    square = centred * centred
+    variance = _mean(square, axes)
+    return np.multiply(centred, 1 / np.sqrt(variance + eps), out=square), mean, variance
 
 
 def _normalize_rule(g: Any, ans: Any, x: Any, axes: Axes, eps: float) -> Any:
@@ -63,6 +64,83 @@ def normalize(x: Any, axes: Axes, eps: float = 1e-5) -> tuple[Any, Any, Any]:
     (array([2., 5.]), array([1., 0.]))
     """
     return _normalized(_floating(x), axes, eps)
+
+
+def _as_rows(x: Any, rank: int) -> Any:
+    """`x` with its last `rank` axes merged into one, and all before them."""
+    width = math.prod(x.shape[x.ndim - rank :])
+    return x.reshape(math.prod(x.shape[: x.ndim - rank]), width)
+
+
+def _layer_norm(x: Any, w: Any, b: Any, rank: int, eps: float) -> tuple[Any, Any]:
+    """The scaled rows, and the rows before they were scaled, with one by their standard deviations."""
+    rows = _as_rows(x, rank)
+    share = np.full(rows.shape[1], 1 / rows.shape[1], rows.real.dtype)
+    normal = rows - (rows @ share)[:, None]  # several times as fast as a sum along a short last axis
+    out = normal * normal
+    inverse = 1 / np.sqrt(out @ share + eps)[:, None]
+    normal *= inverse
+    if w is not None:
+        out = normal * w.reshape(-1)
+    if b is not None:
+        out = (normal if w is None else out) + b.reshape(-1)
+    return (normal if w is None and b is None else out).reshape(x.shape), (normal, inverse)
+
+
+def _pulled(g: Any, w: Any) -> Any:
+    return g if w is None else g * w
+
+
+def _layer_norm_x(g: Any, ans: Any, x: Any, w: Any, b: Any, rank: int, eps: float) -> Any:
+    axes = _last(x, rank)
+    normal, _, variance = _normalized(x, axes, eps)
+    return _normalize_rule((_pulled(g, w), None, None), (normal, None, variance), x, axes, eps)
+
+
+def _layer_norm_x_cached(g: Any, cache: Any, x: Any, w: Any, b: Any, rank: int, eps: float) -> Any:
+    normal, inverse = cache
+    g = _as_rows(_pulled(g, w), rank)
+    share = np.full(g.shape[1], 1 / g.shape[1], g.real.dtype)
+    total = normal * (np.einsum("ij,ij->i", g, normal) / -g.shape[1])[:, None]
+    total += g
+    total -= (g @ share)[:, None]
+    total *= inverse
+    return total.reshape(x.shape)
+
+
+def _layer_norm_w(g: Any, ans: Any, x: Any, w: Any, b: Any, rank: int, eps: float) -> Any:
+    return np.sum(g * _normalized(x, _last(x, rank), eps)[0], axis=_leading(x, rank))
+
+
+def _layer_norm_w_cached(g: Any, cache: Any, x: Any, w: Any, b: Any, rank: int, eps: float) -> Any:
+    return np.einsum("ij,ij->j", _as_rows(g, rank), cache[0]).reshape(w.shape)
+
+
+def _layer_norm_b(g: Any, ans: Any, x: Any, w: Any, b: Any, rank: int, eps: float) -> Any:
+    return np.sum(g, axis=_leading(x, rank))
+
+
+def _layer_norm_b_cached(g: Any, cache: Any, x: Any, w: Any, b: Any, rank: int, eps: float) -> Any:
+    rows = _as_rows(g, rank)
+    return (np.ones(len(rows), rows.real.dtype) @ rows).reshape(b.shape)
+
+
+def _last(x: Any, rank: int) -> Axes:
+    return tuple(range(x.ndim - rank, x.ndim))
+
+
+def _leading(x: Any, rank: int) -> Axes:
+    return tuple(range(x.ndim - rank))
+
+
+_layer_normalized = define(
+    _layer_norm,
+    _layer_norm_x,
+    _layer_norm_w,
+    _layer_norm_b,
+    cached_rules=(_layer_norm_x_cached, _layer_norm_w_cached, _layer_norm_b_cached),
+    name="layer_norm",
+)
 
 
 def layer_norm(
@@ -104,9 +182,7 @@ def scaled_over_last(name: str, x: Any, shape: tuple[int, ...], weight: Any, bia
     for argument, value in (("weight", weight), ("bias", bias)):
         if value is not None and value.shape != shape:
             raise ValueError(f"{name}: {argument} has shape {value.shape}, and must have normalized_shape={shape}")
-    out = normalize(x, tuple(range(x.ndim - len(shape), x.ndim)), eps)[0]
-    out = out if weight is None else out * weight
-    return out if bias is None else out + bias
+    return _layer_normalized(x, weight, bias, len(shape), eps)
 
 
 def batch_norm(

@@ -38,12 +38,14 @@ def _max_pool(x: Any, at: Windows) -> Any:
 
 def _winners(x: Any, top: Any, at: Windows) -> tuple[Any, ...]:
     """For each place in a window, in which windows the maximum is there first."""
-    first, *others = [view == top for view in _views(x, at, -np.inf)]
-    free = ~first
-    for hit in others:
+    hits = []
+    free = np.ones_like(top, bool)
+    for view in _views(x, at, -np.inf)[:-1]:
+        hit = view == top
         hit &= free
         free ^= hit
-    return first, *others
+        hits.append(hit)
+    return *hits, free  # at the last place where it was nowhere else, which is so for NaN too
 
 
 def _to_winners(g: Any, hits: tuple[Any, ...], at: Windows) -> Any:
