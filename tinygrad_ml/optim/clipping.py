@@ -22,8 +22,8 @@ def clip_grad_norm(parameters: Any, max_norm: float, norm_type: float = 2.0, err
     norm_type : float, default=2.0
         The p of the p-norm; ``inf`` for the largest element.
     error_if_nonfinite : bool, default=False
-        Refuse a norm that is infinite or NaN. Without it such a norm turns infinite elements and all of a NaN's
-        companions into NaN.
+        Refuse a norm that is infinite or NaN. Otherwise an infinite norm turns infinite elements into NaN and the
+        others into 0, and a norm that is NaN makes all of them NaN.
 
     Returns
     -------

@@ -110,7 +110,7 @@ class LBFGS(Optimizer):
             self._write(x)
             with enable_grad():
                 losses.append(closure())
-            if np.size(losses[-1]) != 1:
+            if losses[-1] is None or np.size(losses[-1]) != 1:
                 raise TypeError(f"LBFGS.step: the closure must return the loss, a single number, got {losses[-1]!r}")
             return float(losses[-1]), self._gradient()
 

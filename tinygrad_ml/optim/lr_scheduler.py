@@ -343,10 +343,9 @@ class OneCycleLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def _rate(self, rate: float, base: float, group: int) -> float:
-        if self.last_epoch >= self.total_steps:
+        if self.last_epoch > self.total_steps:  # as often as the optimizer steps, it may be called
             raise ValueError(
-                f"OneCycleLR: step {self.last_epoch + 1} of a schedule of {self.total_steps} steps; give it more "
-                "total_steps"
+                f"OneCycleLR: step {self.last_epoch} of a schedule of {self.total_steps} steps; give it more total_steps"
             )
         start = 0.0
         end, before, after = self.phases[0]
@@ -354,7 +353,7 @@ class OneCycleLR(LRScheduler):
             if self.last_epoch <= end:
                 break
             start = end
-        part = (self.last_epoch - start) / (end - start) if end != start else 1.0
+        part = min((self.last_epoch - start) / (end - start), 1.0) if end != start else 1.0
         if self.cycle_momentum:
             low, high = self.low_momenta[group], self.high_momenta[group]
             _set_momentum(
@@ -444,9 +443,10 @@ class ReduceLROnPlateau:
                     group["lr"] = rate
 
     def _is_better(self, value: float) -> bool:
-        sign = 1 if self.mode == "min" else -1
-        margin = self.threshold * (sign * self.best if self.threshold_mode == "rel" else 1)
-        return sign * value < sign * self.best - margin if math.isfinite(self.best) else sign * value < sign * self.best
+        if math.isinf(self.best):  # nothing was measured before
+            return math.isfinite(value)
+        margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1)
+        return value < self.best - margin if self.mode == "min" else value > self.best + margin
 
     _name = LRScheduler._name
     get_last_lr = LRScheduler.get_last_lr
