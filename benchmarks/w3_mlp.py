@@ -119,14 +119,15 @@ def ours(problem: Problem) -> Step:
     for layer, (W, b) in zip(linear, problem.layers, strict=True):
         layer.weight.data[...], layer.bias.data[...] = W.T, b
     model = tg.nn.Sequential(linear[0], tg.relu, linear[1], tg.relu, linear[2])
-    optimizer = tg.optim.Adam(model.parameters(), RATE, (BETA1, BETA2), EPS)
+    parameters = model.parameters()
+    optimizer = tg.optim.Adam(parameters, RATE, (BETA1, BETA2), EPS)
 
     def step() -> Any:
         optimizer.zero_grad()
         loss = tg.functional.cross_entropy(model(X), y)
         loss.backward()
         optimizer.step()
-        return loss, *[p.grad.T for p in model.parameters()]
+        return loss, *[p.grad.T for p in parameters]
 
     return step
 
@@ -140,14 +141,15 @@ def pytorch(problem: Problem) -> Step:
             layer.weight.copy_(torch.tensor(W.T))
             layer.bias.copy_(torch.tensor(b))
     model = torch.nn.Sequential(linear[0], torch.nn.ReLU(), linear[1], torch.nn.ReLU(), linear[2])
-    optimizer = torch.optim.Adam(model.parameters(), RATE, (BETA1, BETA2), EPS)
+    parameters = list(model.parameters())
+    optimizer = torch.optim.Adam(parameters, RATE, (BETA1, BETA2), EPS)
 
     def step() -> Any:
         optimizer.zero_grad()
         loss = torch.nn.functional.cross_entropy(model(X), y)
         loss.backward()
         optimizer.step()
-        return loss, *[p.grad.T if p.ndim == 2 else p.grad for p in model.parameters()]
+        return loss, *[p.grad.T if p.ndim == 2 else p.grad for p in parameters]
 
     return step
 
