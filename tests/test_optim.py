@@ -70,7 +70,11 @@ def parameters(arrays: list[np.ndarray]) -> list[Any]:
 
 
 def walk(
-    optimizer: Any, params: list[Any], steps: range, present: Callable[[int, int], bool] = everywhere, schedule: Any = None
+    optimizer: Any,
+    params: list[Any],
+    steps: range,
+    present: Callable[[int, int], bool] = everywhere,
+    schedule: Any = None,
 ) -> list[list[np.ndarray]]:
     """Take steps, and note the parameters after each."""
     path = []
@@ -85,7 +89,11 @@ def walk(
 
 
 def walk_torch(
-    torch: Any, make: Any, arrays: list[np.ndarray], present: Callable[[int, int], bool] = everywhere, schedule: Any = None
+    torch: Any,
+    make: Any,
+    arrays: list[np.ndarray],
+    present: Callable[[int, int], bool] = everywhere,
+    schedule: Any = None,
 ) -> list[list[np.ndarray]]:
     theirs = [torch.tensor(array, requires_grad=True) for array in arrays]
     optimizer = make(theirs)
@@ -697,7 +705,7 @@ NAMED = [("first.weight", W), ("first.bias", tg.nn.Parameter(np.ones(2)))]
 @pytest.mark.parametrize(
     ("error", "message", "make"),
     [
-        (TypeError, "SGD: params must be a list of parameters, got Parameter; pass model.parameters", lambda: optim.SGD(W)),
+        (TypeError, "SGD: params must be a list of parameters, got Parameter; pass model.param", lambda: optim.SGD(W)),
         (TypeError, "params must be a list of parameters, got Linear", lambda: optim.SGD(tg.nn.Linear(2, 3))),
         (ValueError, "Adam: the list of parameters is empty; pass model.parameters", lambda: optim.Adam([])),
         (ValueError, "Adam: group 1 has no parameters", lambda: optim.Adam([{"params": [W]}, {"params": []}])),
@@ -736,8 +744,9 @@ NAMED = [("first.weight", W), ("first.bias", tg.nn.Parameter(np.ones(2)))]
         (TypeError, "LBFGS.step: the closure must return the loss, a single number, got None",
          lambda: optim.LBFGS([W]).step(lambda: None)),
         (RuntimeError, "LBFGS.step: no parameter has a gradient", lambda: optim.LBFGS([W]).step(lambda: 1.0)),
-        (RuntimeError, r"SGD.step: no parameter has a gradient \(parameter 'first.weight' of shape \(2, 3\) and 1 more\)"
-         r"\. Call loss.backward\(\) before", lambda: optim.SGD(NAMED).step()),
+        (RuntimeError,
+         r"SGD.step: no parameter has a gradient \(parameter 'first.weight' of shape \(2, 3\) and 1 more\)\. Call"
+         r" loss.backward\(\) before", lambda: optim.SGD(NAMED).step()),
         (RuntimeError, "All are frozen", lambda: optim.SGD([tg.nn.Parameter([1.0], requires_grad=False)]).step()),
         (ValueError, "clip_grad_norm: max_norm must be 0 or more, got -1", lambda: optim.clip_grad_norm([W], -1)),
         (ValueError, "clip_grad_norm: norm_type must be positive", lambda: optim.clip_grad_norm([W], 1, 0)),

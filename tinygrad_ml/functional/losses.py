@@ -11,6 +11,8 @@ from .activations import _floating, relu, sigmoid, softplus
 from .softmax import log_softmax, softmax
 
 _REDUCTIONS = ("mean", "sum", "none")
+#: Keeps denominators from 0: PyTorch's 1e-12, which is a number of single precision there.
+_NO_ZERO = float(np.float32(1e-12))
 
 
 def _is_label(classes: int, labels: Any) -> Any:
@@ -255,7 +257,7 @@ def _cost(x: Any, log: Any) -> Any:
 
 _bce_of_probabilities = define(
     lambda p, y: y * _cost(p, np.log) + (1 - y) * _cost(-p, np.log1p),
-    lambda g, ans, p, y: g * (p - y) / np.maximum(p * (1 - p), 1e-12),
+    lambda g, ans, p, y: g * (p - y) / np.maximum(p * (1 - p), _NO_ZERO),
     lambda g, ans, p, y: g * (_cost(p, np.log) - _cost(-p, np.log1p)),
     name="binary_cross_entropy",
 )
@@ -510,9 +512,7 @@ def hinge_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     return _reduce(relu(1 - target * input), reduction)
 
 
-def cosine_embedding_loss(
-    input1: Any, input2: Any, target: Any, reduction: str = "mean", margin: float = 0.0
-) -> Any:
+def cosine_embedding_loss(input1: Any, input2: Any, target: Any, reduction: str = "mean", margin: float = 0.0) -> Any:
     """``1 - cos`` where the target is 1, ``max(0, cos - margin)`` where it is -1.
 
     The cosine of two rows x and y is ``x.y / sqrt((|x|^2 + e) (|y|^2 + e))`` with PyTorch's ``e = 1e-12``, so that a
@@ -551,10 +551,6 @@ def cosine_embedding_loss(
     return _reduce(np.where(target.real > 0, 1 - cosine, relu(cosine - margin)), reduction)
 
 
-#: Added to squared lengths.
-_NO_ZERO = 1e-12
-
-
 def _check_signs(loss: str, target: Any) -> None:
     values = (target.data if hasattr(target, "requires_grad") else target).real
     wrong = np.abs(values) != 1
@@ -568,7 +564,9 @@ def _as_weight(loss: str, name: str, weight: Any, target: Any) -> Any:
     """A weight of the losses' dtype, which must be stretched to the target's shape and no further."""
     weight = np.asarray(weight, dtype=target.dtype) if not hasattr(weight, "dtype") else weight.astype(target.dtype)
     if not _fits(weight.shape, target.shape):
-        raise ValueError(f"{loss}: {name} of shape {weight.shape} does not stretch to the targets' shape {target.shape}")
+        raise ValueError(
+            f"{loss}: {name} of shape {weight.shape} does not stretch to the targets' shape {target.shape}"
+        )
     return weight
 
 

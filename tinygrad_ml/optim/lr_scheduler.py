@@ -16,7 +16,43 @@ from typing import Any
 from .optimizer import Optimizer
 
 
-class LRScheduler:
+class _Schedule:
+    """What changes an optimizer's rates, and its state."""
+
+    optimizer: Optimizer
+    #: Attributes that are no state.
+    _not_saved: tuple[str, ...] = ("optimizer",)
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def get_last_lr(self) -> list[float]:
+        """The rate of each group."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All but the optimizer, whose own state has the rates; functions are not saved."""
+        return {name: copy.deepcopy(value) for name, value in vars(self).items() if name not in self._not_saved}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where another schedule of the same kind was; load the optimizer's state too.
+
+        Raises
+        ------
+        ValueError
+            For the state of another kind of schedule.
+        """
+        expected = vars(self).keys() - set(self._not_saved)
+        if state.keys() != expected:
+            raise ValueError(
+                f"{self._name}.load_state_dict: expected the keys {', '.join(sorted(expected))}, got "
+                f"{', '.join(sorted(state))}; is it the state of another kind of schedule?"
+            )
+        vars(self).update(copy.deepcopy(state))
+
+
+class LRScheduler(_Schedule):
     """What all schedules have in common.
 
     Parameters
@@ -33,9 +69,6 @@ class LRScheduler:
         The rate each group began with.
     """
 
-    #: Attributes that are no state.
-    _not_saved: tuple[str, ...] = ("optimizer",)
-
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         self.optimizer = _with_rates(self._name, optimizer)
         for i, group in enumerate(optimizer.param_groups):
@@ -49,10 +82,6 @@ class LRScheduler:
         self.base_lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
         self.last_epoch = last_epoch
         self._advance(last_epoch + 1)
-
-    @property
-    def _name(self) -> str:
-        return type(self).__name__
 
     def _rate(self, rate: float, base: float, group: int) -> float:
         """A group's rate in the epoch `last_epoch`, from the one before and the one it began with."""
@@ -78,30 +107,6 @@ class LRScheduler:
     def step(self) -> None:
         """Set the rates of the next epoch."""
         self._advance(self.last_epoch + 1)
-
-    def get_last_lr(self) -> list[float]:
-        """The rate of each group."""
-        return [group["lr"] for group in self.optimizer.param_groups]
-
-    def state_dict(self) -> dict[str, Any]:
-        """All but the optimizer, whose own state has the rates; functions are not saved."""
-        return {name: copy.deepcopy(value) for name, value in vars(self).items() if name not in self._not_saved}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another schedule of the same kind was; load the optimizer's state too.
-
-        Raises
-        ------
-        ValueError
-            For the state of another kind of schedule.
-        """
-        expected = vars(self).keys() - set(self._not_saved)
-        if state.keys() != expected:
-            raise ValueError(
-                f"{self._name}.load_state_dict: expected the keys {', '.join(sorted(expected))}, got "
-                f"{', '.join(sorted(state))}; is it the state of another kind of schedule?"
-            )
-        vars(self).update(copy.deepcopy(state))
 
 
 class StepLR(LRScheduler):
@@ -345,19 +350,18 @@ class OneCycleLR(LRScheduler):
     def _rate(self, rate: float, base: float, group: int) -> float:
         if self.last_epoch > self.total_steps:  # as often as the optimizer steps, it may be called
             raise ValueError(
-                f"OneCycleLR: step {self.last_epoch} of a schedule of {self.total_steps} steps; give it more total_steps"
+                f"OneCycleLR: step {self.last_epoch} of a schedule of {self.total_steps} steps; "
+                "give it more total_steps"
             )
-        start = 0.0
-        end, before, after = self.phases[0]
-        for end, before, after in self.phases:
-            if self.last_epoch <= end:
-                break
-            start = end
+        phase = sum(self.last_epoch > end for end, _, _ in self.phases[:-1])
+        start = self.phases[phase - 1][0] if phase else 0.0
+        end, before, after = self.phases[phase]
         part = min((self.last_epoch - start) / (end - start), 1.0) if end != start else 1.0
         if self.cycle_momentum:
             low, high = self.low_momenta[group], self.high_momenta[group]
             _set_momentum(
-                self.optimizer.param_groups[group], self._between((high, low, high)[before], (high, low, high)[after], part)
+                self.optimizer.param_groups[group],
+                self._between((high, low, high)[before], (high, low, high)[after], part),
             )
         rates = base, self.max_lrs[group], self.min_lrs[group]
         return self._between(rates[before], rates[after], part)
@@ -368,7 +372,7 @@ class OneCycleLR(LRScheduler):
         return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
 
 
-class ReduceLROnPlateau:
+class ReduceLROnPlateau(_Schedule):
     """Times `factor` where a measure has not improved for more than `patience` epochs.
 
     Parameters
@@ -398,8 +402,6 @@ class ReduceLROnPlateau:
     >>> optimizer.param_groups[0]["lr"]
     0.1
     """
-
-    _not_saved: tuple[str, ...] = ("optimizer",)
 
     def __init__(
         self,
@@ -447,11 +449,6 @@ class ReduceLROnPlateau:
             return math.isfinite(value)
         margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1)
         return value < self.best - margin if self.mode == "min" else value > self.best + margin
-
-    _name = LRScheduler._name
-    get_last_lr = LRScheduler.get_last_lr
-    state_dict = LRScheduler.state_dict
-    load_state_dict = LRScheduler.load_state_dict
 
 
 class SequentialLR(LRScheduler):

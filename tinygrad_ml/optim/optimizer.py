@@ -182,7 +182,9 @@ class Optimizer:
     def _without_gradients(self) -> RuntimeError:
         labels = [label for blocks in self._blocks for block in blocks for label in block.labels]
         more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
-        frozen = "" if any(p.requires_grad for group in self.param_groups for p in group["params"]) else " All are frozen."
+        frozen = (
+            "" if any(p.requires_grad for group in self.param_groups for p in group["params"]) else " All are frozen."
+        )
         return RuntimeError(
             f"{self._name}.step: no parameter has a gradient ({labels[0]}{more}).{frozen} Call loss.backward() before "
             "step(), and see that the loss is computed with these parameters."
@@ -253,8 +255,7 @@ class Optimizer:
         for group, options in zip(self.param_groups, groups, strict=True):
             group.update(options)
         self._blocks = [
-            _blocks(group["params"], called, arrays)
-            for group, called, arrays in zip(groups, labels, kept, strict=True)
+            _blocks(group["params"], called, arrays) for group, called, arrays in zip(groups, labels, kept, strict=True)
         ]
 
     def _labels(self, index: int) -> list[str]:
