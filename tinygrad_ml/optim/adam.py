@@ -75,27 +75,28 @@ class Adam(Optimizer):
         block.gradient += np.multiply(block.data, group["weight_decay"], out=block.work)
 
     def _update(self, block: Block, group: dict[str, Any]) -> None:
-        g, work, (beta1, beta2) = block.gradient, block.work, group["betas"]
+        g, (beta1, beta2) = block.gradient, group["betas"]
         if group["weight_decay"]:
             self._decay(block, group)
         mean, square = block.slot("exp_avg"), block.slot("exp_avg_sq")
-        np.subtract(g, mean, out=work)
-        work *= 1 - beta1
-        mean += work
-        square *= beta2
+        # All in the gradient's own array, so that less has to fit in the processor's cache.
+        g *= 1 - beta1
+        mean *= beta1
+        mean += g
         np.multiply(g, g, out=g)
-        g *= 1 - beta2
+        g *= (1 - beta2) / (1 - beta1) ** 2
+        square *= beta2
         square += g
         if group["amsgrad"]:
             largest = block.slot("max_exp_avg_sq")
             square = np.maximum(largest, square, out=largest)
         # Both corrections of the bias as factors of single numbers: of eps, and of the rate.
         correction = math.sqrt(1 - beta2**block.steps)
-        np.sqrt(square, out=work)
-        work += group["eps"] * correction
-        np.divide(mean, work, out=work)
-        work *= group["lr"] * correction / (1 - beta1**block.steps)
-        block.data -= work
+        np.sqrt(square, out=g)
+        g += group["eps"] * correction
+        np.divide(mean, g, out=g)
+        g *= group["lr"] * correction / (1 - beta1**block.steps)
+        block.data -= g
 
 
 class AdamW(Adam):
