@@ -100,12 +100,13 @@ def cross_entropy(
     logits = _floating(logits)
     labels = np.asarray(labels) if not hasattr(labels, "dtype") else labels
     _check_reduction("cross_entropy", reduction)
-    if logits.ndim == 0:
+    shape = logits.shape
+    if not shape:
         raise ValueError("cross_entropy: logits must have an axis of classes, got a single number")
-    classes = logits.shape[0 if logits.ndim == 1 else 1]
-    expected = logits.shape[:1] * (logits.ndim > 1) + logits.shape[2:]
+    classes = shape[0 if len(shape) == 1 else 1]
+    expected = shape[:1] * (len(shape) > 1) + shape[2:]
     soft = labels.dtype.kind == "f"
-    if labels.shape != (logits.shape if soft else expected):
+    if labels.shape != (shape if soft else expected):
         raise ValueError(
             f"cross_entropy: logits of shape {logits.shape} need integer labels of shape {expected} or float "
             f"probabilities of shape {logits.shape}, got {labels.dtype} of shape {labels.shape}"
@@ -113,9 +114,9 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
     weight = _as_class_weights("cross_entropy", weight, classes)
-    if logits.ndim == 1:
+    if len(shape) == 1:
         logits, labels = logits[None], labels[None]
-    elif logits.ndim > 2:
+    elif len(shape) > 2:
         logits = np.moveaxis(logits, 1, -1).reshape(-1, classes)
         labels = np.moveaxis(labels, 1, -1).reshape(-1, classes) if soft else labels.reshape(-1)
     if soft:
@@ -164,7 +165,9 @@ def _as_class_weights(loss: str, weight: Any, classes: int) -> Any:
 def _check_labels(labels: Any, classes: int, loss: str = "cross_entropy") -> None:
     if labels.dtype.kind not in "iu":
         raise ValueError(f"{loss}: labels must be integers or class probabilities, got {labels.dtype}")
-    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+    # As unsigned numbers negative ones are large, so that one pass finds both.
+    unsigned = labels.view(f"u{labels.itemsize}")
+    if labels.size and np.maximum.reduce(unsigned, axis=None) >= classes:
         wrong = labels[(labels < 0) | (labels >= classes)][0]
         raise ValueError(
             f"{loss}: label {wrong} is out of range for {classes} classes (0 to {classes - 1}); "
