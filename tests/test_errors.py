@@ -232,6 +232,8 @@ FORWARDS = {
 ARRAYS: dict[str, Callable[[], Any]] = {
     "small": lambda: np.ones(3),
     "large": lambda: np.ones(20_000),
+    "of some size": lambda: np.ones(2000),
+    "of some size, with infinity": lambda: np.where(np.arange(2000) == 7, np.inf, 1.0),
     "large, single": lambda: np.ones(40_000, np.float32),
     "large, with NaN": lambda: np.where(np.arange(20_000) == 19_990, np.nan, 1.0),
     "strided": lambda: np.ones((20_000, 2))[:, 0],

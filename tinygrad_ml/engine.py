@@ -99,7 +99,9 @@ def pull(
                 pulled = rule(g, *saved, **kwargs) if kwargs else rule(g, *saved)
                 if shape is not None and np.shape(pulled) != shape:
                     pulled = np.broadcast_to(pulled, shape)
-                if like is not None:
+                if like is not None and not (
+                    type(pulled) is _ndarray and pulled.dtype is like[1] and pulled.shape == like[0]
+                ):
                     pulled = _conform(pulled, like, node, i)
                 if order in pending:
                     entry = pending[order]
@@ -198,9 +200,9 @@ def _as_tensors(node: Node, wrap: Wrap) -> list[Any]:
 
 def _is_fresh(pulled: Any, g: Any, saved: Any) -> bool:
     """Whether a rule made `pulled` anew, so that it may be handed to the user without a copy."""
-    return (
-        type(pulled) is np.ndarray and pulled is not g and pulled.base is None and all(pulled is not s for s in saved)
-    )
+    if type(pulled) is not _ndarray or pulled is g or pulled.base is not None:
+        return False
+    return True not in [pulled is s for s in saved]
 
 
 def _check_unchanged(node: FullNode, fingerprints: dict[Leaf, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import math
 import os
 import sys
 import threading
@@ -125,9 +126,9 @@ class Output:
         return ((self.node, None, self.index, None),)
 
 
-_EXACT_BYTES = 2**16
+_EXACT_BYTES = 2**12
 #: Between 0.5 and 1.5 without a pattern; numpy.random would double the time of our import.
-_weights = 0.5 + np.arange(1.0, 4097.0) * ((1 + 5**0.5) / 2) % 1
+_weights = 0.5 + np.arange(1.0, 8193.0) * ((1 + 5**0.5) / 2) % 1
 
 
 def fingerprint(array: Any) -> Any:
@@ -140,7 +141,10 @@ def fingerprint(array: Any) -> Any:
         return array
     if array.nbytes <= _EXACT_BYTES:
         return array.tobytes()
-    flat = np.ravel(array, order="K")
+    flat = array.reshape(-1) if array.flags.c_contiguous else np.ravel(array, order="K")
+    if array.dtype is _weights.dtype and flat.size <= _weights.size:  # one pass without a copy
+        projection = float(flat @ _weights[: flat.size])
+        return hash(projection) if math.isfinite(projection) else hash(flat.tobytes())
     if flat.dtype.kind == "c":
         flat = flat.view(flat.real.dtype)
     weights = _weights.astype(flat.dtype, copy=False)

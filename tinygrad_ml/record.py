@@ -190,15 +190,20 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     node.primitive = primitive
     node.kwargs = kwargs or None
     node.cache = cache
-    node.marks = _marks(*zip(parents, raw, strict=True))
     watched = unusual and is_watching()
     # The line of what the user declared is worth its time always: a wrong rule is most likely one of theirs.
     node.details = Details(ans, tuple(raw)) if watched else None if primitive.answers_new else Details()
-    node.edges = tuple(
-        [(p, _rule(primitive, i), i, (raw[i].shape, raw[i].dtype)) for i, p in enumerate(parents) if p is not None]
-    )
+    edges, marks = [], []
+    for i, p in enumerate(parents):
+        if p is not None:
+            a = raw[i]
+            edges.append((p, _rule(primitive, i), i, (a.shape, a.dtype)))
+            if type(p) is Leaf and p.owner is not None:
+                marks.append((p, fingerprint(a)))
+    node.edges = tuple(edges)
+    node.marks = tuple(marks) or None
     keep_ans, *keep_args = primitive.plans.get(needs) or primitive.plan(needs)
-    kept = [_keep(arg, keep) for arg, keep in zip(raw, keep_args, strict=True)]
+    kept = [arg if keep == KEEP else _keep(arg, keep) for arg, keep in zip(raw, keep_args, strict=True)]
     if primitive.outputs:
         node.saved = (tuple(ans) if keep_ans else None, *kept)
         return _results(ans, [make(part, Output(node, k, len(ans))) for k, part in enumerate(ans)])
@@ -238,7 +243,8 @@ def _as_operand(value: Any) -> Any:
 
 
 def _rule(primitive: Primitive, i: int) -> Any:
-    rule = primitive.rule(i)
+    rules = primitive.rules
+    rule = primitive.rule(i) if primitive.variadic else rules[i] if i < len(rules) else None
     if rule is None:
         raise TypeError(
             f"{primitive.name}: no derivative is known with respect to {primitive.argument_name(i)}, "

@@ -190,6 +190,10 @@ class Tensor(ArrayMethods, Traced):
             tensor = leaf.owner and leaf.owner()
             if tensor is None:
                 continue
+            if owned and tensor._grad is None and not create_graph and grad.dtype is tensor.dtype:
+                if grad.dtype.kind != "c":
+                    tensor._grad = grad
+                    continue
             if grad.dtype.kind == "c":
                 grad = np.conjugate(grad)
             grad = cast(grad, tensor.dtype)

@@ -11,10 +11,12 @@ from tinygrad_ml.functional.normalization import normalize
 from tinygrad_ml.functional.windows import windows
 
 from ..case import Case, Sampler, between, case, distinct, nonzero, normal
+from ..case import Case, Sampler, between, case, nonzero, normal, positive
 
 LABELS = np.array([0, 2, 1, 3, 2])
 WEIGHT = np.array([1.0, 0.5, 2.0, 0.25])
 SOFT = np.random.default_rng(0).dirichlet(np.ones(4), size=5)
+SIGNS = np.array([[1.0, -1.0, 1.0, -1.0]] * 3)
 BINARY = np.array([[0.0, 1.0, 0.3], [1.0, 0.0, 0.9]])
 
 
@@ -242,4 +244,50 @@ CASES: list[Case] = [
         normal(2, 3),
         complex=True,
     ),
+    *[
+        case(
+            f"nll_loss {name}",
+            lambda z, keywords=keywords: functional.nll_loss(z, LABELS, **keywords),
+            normal(5, 4),
+            complex=True,
+        )
+        for name, keywords in {
+            "": {},
+            "none": {"reduction": "none"},
+            "all": {"weight": WEIGHT, "ignore_index": 2},
+        }.items()
+    ],
+    case("nll_loss of maps", lambda z: functional.nll_loss(z, LABELS[:4].reshape(2, 2)), normal(2, 4, 2)),
+        "binary_cross_entropy",
+        functional.binary_cross_entropy,
+        between(0.1, 0.9, 2, 3),
+        between(0.1, 0.9, 2, 3),
+    ),
+        "binary_cross_entropy weight",
+        lambda p: functional.binary_cross_entropy(p, BINARY, "none", weight=np.array([1.0, 2.0, 0.5])),
+        between(0.1, 0.9, 2, 3),
+    ),
+        "binary_cross_entropy_with_logits weight",
+        lambda z: functional.binary_cross_entropy_with_logits(z, BINARY, weight=np.array([1.0, 2.0, 0.5])),
+    ),
+    case("l1_loss", functional.l1_loss, about_even(3, 4), lambda rng: about_zero(3, 4)(rng) + 1, complex=True),
+        "smooth_l1_loss",
+        lambda a, b: functional.smooth_l1_loss(a, b, beta=0.7),
+        about_even(3, 4),
+        about_zero(3, 4),
+    ),
+    case("kl_div", functional.kl_div, normal(3, 4), positive(3, 4), complex=True),
+        "kl_div log_target",
+        lambda a, b: functional.kl_div(a, b, "batchmean", log_target=True),
+    ),
+    case("hinge_loss", lambda z: functional.hinge_loss(z, SIGNS), about_even(3, 4), complex=True),
+        "cosine_embedding_loss",
+        lambda a, b: functional.cosine_embedding_loss(a, b, SIGNS[0], margin=-1.5),
+        normal(4, 5),
+        normal(4, 5),
+    ),
+    case("linear", functional.linear, normal(5, 3), normal(4, 3), normal(4), complex=True),
+    case("linear of a vector", functional.linear, normal(3), normal(4, 3), normal(4), complex=True),
+    case("linear of a stack", functional.linear, normal(2, 5, 3), normal(4, 3), normal(4)),
+    case("linear without bias", functional.linear, normal(5, 3), normal(4, 3)),
 ]
