@@ -13,7 +13,7 @@ import numpy as np
 from .aligned import aligned
 
 BLOCK_BYTES = 1 << 20
-BLOCKS_AT_ONCE = 32
+POOL_BYTES = 32 << 20
 Batch = tuple[np.ndarray, ...]
 
 
@@ -70,20 +70,23 @@ class Minibatches:
             yield tuple([array.take(rows, 0) for array in self.arrays])
 
     def _from_blocks(self, rng: np.random.Generator) -> Iterator[Batch]:
-        size, left = self.batch_size, len(self)
-        pool = tuple(array[:0] for array in self.arrays)
-        for starts in _in_groups(rng.permutation(_blocks(self.arrays)), BLOCKS_AT_ONCE):
-            rows = _rows_of_block(self.arrays)
-            read = [np.concatenate([array[at : at + rows] for at in starts * rows]) for array in self.arrays]
-            order = rng.permutation(len(read[0]))
-            pool = tuple(np.concatenate((rest, new.take(order, 0))) for rest, new in zip(pool, read, strict=True))
-            full = min(len(pool[0]) // size, left)
-            for start in range(0, full * size, size):
-                yield tuple(array[start : start + size] for array in pool)
-            pool = tuple(array[full * size :] for array in pool)
-            left -= full
-        if left:
-            yield pool
+        """Blocks in random order, one after the other, and rows in random order within pools of them."""
+        size, n = self.batch_size, self.rows
+        row_bytes = max(1, *(array.nbytes // n for array in self.arrays))
+        block = max(1, BLOCK_BYTES // row_bytes)
+        pool = max(1, POOL_BYTES // row_bytes // size) * size
+        # The block that is not full comes last. Blocks start anywhere and wrap around, so its rows are others each time.
+        first = rng.integers(n)
+        blocks = np.append(rng.permutation(n // block), n // block)
+        for start in range(0, n, pool):
+            place = np.arange(start, min(start + pool, n))
+            rows = first + blocks[place // block] * block + place % block
+            read = [array.take(rows, 0, mode="wrap") for array in self.arrays]
+            order = rng.permutation(len(place))
+            last = len(place) - len(place) % size if self.drop_last else len(place)
+            for at in range(0, last, size):
+                rows = order[at : at + size]
+                yield tuple([array.take(rows, 0) for array in read])
 
 
 def minibatches(
@@ -143,15 +146,3 @@ def _is_mapped(array: Any) -> bool:
     while array is not None and not isinstance(array, mmap.mmap):
         array = getattr(array, "base", None)
     return array is not None
-
-
-def _rows_of_block(arrays: Batch) -> int:
-    return max(1, BLOCK_BYTES // max(1, *(array.nbytes // len(array) for array in arrays)))
-
-
-def _blocks(arrays: Batch) -> int:
-    return math.ceil(len(arrays[0]) / _rows_of_block(arrays))
-
-
-def _in_groups(items: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    return (items[start : start + size] for start in range(0, len(items), size))

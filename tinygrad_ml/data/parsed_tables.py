@@ -46,11 +46,11 @@ def _parse(source: Path, parsed: Path, progress: bool) -> None:
     try:
         with open(unfinished, "wb") as file:
             for table in _tables(source, progress):
-                file.write(np.ascontiguousarray(table[:, 1:], NUMBER))
+                file.write(table[:, 1:].astype(NUMBER).data)
                 years.append(table[:, 0].astype(NUMBER))
             if not years:
                 raise ValueError(f"load_year_prediction_msd: {source} holds no rows")
-            file.write(np.concatenate(years))
+            file.write(np.concatenate(years).data)
         os.replace(unfinished, parsed)
     except (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise ValueError(f"load_year_prediction_msd: {source} is damaged: {error}; fetch it again") from error

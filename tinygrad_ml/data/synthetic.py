@@ -89,7 +89,7 @@ def make_sequences(n: int = 1000, length: int = 20, symbols: int = 8, rng: Any =
 def make_year_prediction_like(rows: int = 5000, rng: Any = None) -> YearPrediction:
     """Synthetic songs with the schema of YearPredictionMSD, to try code without the file; never for results.
 
-    Songs come from artists, 18 each on average. An artist's middle year is 2011 less a gamma variable (shape 1.3,
+    Songs come from artists, 18 each on average. An artist's middle year is 2011 less a gamma variable (shape 1.4,
     mean 12.6), and songs are from years around it. A feature is Gaussian, with the mean, the standard deviation and the
     correlation with the year that the data set has; 30 % of its variance is the artist's own. So a model that has
     heard an artist's songs knows more of the others, unless the split is by artist, as it is here.
@@ -118,7 +118,7 @@ def make_year_prediction_like(rows: int = 5000, rng: Any = None) -> YearPredicti
     training_artists = _artists(border, rng)
     artist = np.concatenate((training_artists, training_artists[-1] + 1 + _artists(rows - border, rng)))
     artists = artist[-1] + 1
-    middle = 2011 - rng.gamma(1.3, 9.7, artists)
+    middle = 2011 - rng.gamma(1.4, 9, artists)
     year = np.clip(np.round(middle[artist] + rng.normal(0, 3, rows)), 1922, 2011).astype(np.int64)
     score = (year - year.mean()) / max(year.std(), 1)
     rest = 1 - CORRELATION_WITH_YEAR**2 - SHARE_OF_THE_ARTIST
