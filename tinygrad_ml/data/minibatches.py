@@ -75,7 +75,7 @@ class Minibatches:
         row_bytes = max(1, *(array.nbytes // n for array in self.arrays))
         block = max(1, BLOCK_BYTES // row_bytes)
         pool = max(1, POOL_BYTES // row_bytes // size) * size
-        # The block that is not full comes last. Blocks start anywhere and wrap around, so its rows are others each time.
+        # The last block is short. As blocks start anywhere and wrap around, its rows are others each time.
         first = rng.integers(n)
         blocks = np.append(rng.permutation(n // block), n // block)
         for start in range(0, n, pool):
