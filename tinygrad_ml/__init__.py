@@ -26,23 +26,24 @@ from .tensor import Tensor
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from . import gradcheck, nn, optim
+    from . import data, gradcheck, nn, optim
 
 __version__ = "0.1.0"
 
-_LOADED_WHEN_USED = ("gradcheck", "nn", "optim")
+_LOADED_WHEN_USED = ("data", "gradcheck", "nn", "optim")
 tensor = Tensor
 keep_freed_memory()
 
 __all__ = [
     "Tensor",
+    "data",
     "defvjp",
     "elu",
     "enable_grad",
     "functional",
-    "gradcheck",
     "gelu",
     "grad",
+    "gradcheck",
     "hessian",
     "hvp",
     "jacobian",

@@ -10,8 +10,7 @@ from tinygrad_ml.functional import pooling, recurrent
 from tinygrad_ml.functional.normalization import normalize
 from tinygrad_ml.functional.windows import windows
 
-from ..case import Case, Sampler, between, case, distinct, nonzero, normal
-from ..case import Case, Sampler, between, case, nonzero, normal, positive
+from ..case import Case, Sampler, between, case, distinct, nonzero, normal, positive
 
 LABELS = np.array([0, 2, 1, 3, 2])
 WEIGHT = np.array([1.0, 0.5, 2.0, 0.25])
@@ -258,33 +257,47 @@ CASES: list[Case] = [
         }.items()
     ],
     case("nll_loss of maps", lambda z: functional.nll_loss(z, LABELS[:4].reshape(2, 2)), normal(2, 4, 2)),
+    case(
         "binary_cross_entropy",
         functional.binary_cross_entropy,
         between(0.1, 0.9, 2, 3),
         between(0.1, 0.9, 2, 3),
+        complex=True,
     ),
+    case(
         "binary_cross_entropy weight",
         lambda p: functional.binary_cross_entropy(p, BINARY, "none", weight=np.array([1.0, 2.0, 0.5])),
         between(0.1, 0.9, 2, 3),
+        complex=True,
     ),
+    case(
         "binary_cross_entropy_with_logits weight",
         lambda z: functional.binary_cross_entropy_with_logits(z, BINARY, weight=np.array([1.0, 2.0, 0.5])),
+        normal(2, 3),
+        complex=True,
     ),
     case("l1_loss", functional.l1_loss, about_even(3, 4), lambda rng: about_zero(3, 4)(rng) + 1, complex=True),
+    case(
         "smooth_l1_loss",
         lambda a, b: functional.smooth_l1_loss(a, b, beta=0.7),
         about_even(3, 4),
         about_zero(3, 4),
     ),
     case("kl_div", functional.kl_div, normal(3, 4), positive(3, 4), complex=True),
+    case(
         "kl_div log_target",
         lambda a, b: functional.kl_div(a, b, "batchmean", log_target=True),
+        normal(3, 4),
+        normal(3, 4),
+        complex=True,
     ),
     case("hinge_loss", lambda z: functional.hinge_loss(z, SIGNS), about_even(3, 4), complex=True),
+    case(
         "cosine_embedding_loss",
         lambda a, b: functional.cosine_embedding_loss(a, b, SIGNS[0], margin=-1.5),
         normal(4, 5),
         normal(4, 5),
+        complex=True,
     ),
     case("linear", functional.linear, normal(5, 3), normal(4, 3), normal(4), complex=True),
     case("linear of a vector", functional.linear, normal(3), normal(4, 3), normal(4), complex=True),
