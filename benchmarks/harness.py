@@ -25,6 +25,7 @@ FILES = {
     "W3": "w3_mlp",
     "W4": "w4_chain",
     "W5": "w5_large_array",
+    "W7": "w7_conv",
     "W8": "w8_second_order",
     "W9": "w9_import",
 }

@@ -1,11 +1,16 @@
 """Our own functions: activations, softmax, losses."""
 
+from typing import Any
+
 import numpy as np
 
 import tinygrad_ml as tg
 from tinygrad_ml import functional
+from tinygrad_ml.functional import pooling
+from tinygrad_ml.functional.normalization import normalize
+from tinygrad_ml.functional.windows import windows
 
-from ..case import Case, Sampler, between, case, nonzero, normal
+from ..case import Case, Sampler, between, case, distinct, nonzero, normal
 
 LABELS = np.array([0, 2, 1, 3, 2])
 WEIGHT = np.array([1.0, 0.5, 2.0, 0.25])
@@ -20,6 +25,14 @@ def about_zero(*shape: int) -> Sampler:
 def about_even(*shape: int) -> Sampler:
     """Near -2, 0 or 2: far from the kinks of a Huber loss at 0.7 and at 1."""
     return lambda rng: about_zero(*shape)(rng) + rng.choice([-2.0, 0.0, 2.0], shape)
+
+
+def at_maxima(x: Any) -> Any:
+    """What the second derivative of a pooling is made of: elements of x, where those of another array are largest."""
+    image = np.arange(16.0).reshape(1, 1, 4, 4) % 7
+    at = windows("pooling", (4, 4), (2, 2), (1, 1), ((0, 0), (0, 0)), (1, 1))
+    hits = pooling._winners(image, functional.max_pool2d(image, 2, stride=1), at)
+    return np.tanh(pooling._maxima_selected(x, hits, at))
 
 
 CASES: list[Case] = [
@@ -113,5 +126,71 @@ CASES: list[Case] = [
         lambda a, b: functional.huber_loss(a, b, reduction="sum"),
         about_even(3, 4),
         about_zero(3, 4),
+    ),
+    case(
+        "conv1d",
+        lambda x, w, b: np.tanh(functional.conv1d(x, w, b)),
+        normal(2, 2, 5),
+        normal(3, 2, 2),
+        normal(3),
+        complex=True,
+    ),
+    case("conv1d of one sample, without bias", lambda x, w: functional.conv1d(x, w), normal(2, 5), normal(3, 2, 2)),
+    case(
+        "conv2d stride padding dilation groups",
+        lambda x, w, b: functional.conv2d(x, w, b, stride=(2, 1), padding=1, dilation=(1, 2), groups=2),
+        normal(2, 4, 4, 5),
+        normal(2, 2, 3, 2),
+        normal(2),
+        complex=True,
+    ),
+    case(
+        "conv2d same",
+        lambda x, w: functional.conv2d(x, w, padding="same"),
+        normal(1, 2, 3, 4),
+        normal(2, 2, 2, 3),
+        complex=True,
+    ),
+    case("max_pool2d", lambda x: np.tanh(functional.max_pool2d(x, 2)), distinct(2, 1, 4, 5), complex=True),
+    case(
+        "max_pool2d overlapping",
+        lambda x: np.tanh(functional.max_pool2d(x, (3, 2), stride=(2, 1), padding=1, ceil_mode=True)),
+        distinct(1, 2, 4, 4),
+        complex=True,
+    ),
+    case("elements that were the maxima of windows", at_maxima, normal(1, 1, 4, 4)),
+    case("avg_pool2d", lambda x: np.tanh(functional.avg_pool2d(x, 2)), normal(2, 2, 4, 5), complex=True),
+    case(
+        "avg_pool2d overlapping",
+        lambda x: np.tanh(functional.avg_pool2d(x, 3, stride=2, padding=1, ceil_mode=True, count_include_pad=False)),
+        normal(1, 2, 4, 4),
+        complex=True,
+    ),
+    case("normalize", lambda x: normalize(x, (0, 2), 0.1), normal(3, 2, 2), complex=True),
+    case("mean of normalize", lambda x: normalize(x, (0,))[1], normal(4, 2)),
+    case("variance of normalize", lambda x: normalize(x, (0,))[2], normal(4, 2)),
+    case(
+        "batch_norm",
+        lambda x, w, b: functional.batch_norm(x, None, None, w, b, training=True),
+        normal(4, 2, 3),
+        normal(2),
+        normal(2),
+        complex=True,
+    ),
+    case(
+        "batch_norm with running statistics",
+        lambda x, w, b: functional.batch_norm(x, np.array([0.5, -1.0]), np.array([2.0, 0.5]), w, b),
+        normal(4, 2, 3),
+        normal(2),
+        normal(2),
+        float32=False,
+    ),
+    case(
+        "layer_norm",
+        lambda x, w, b: functional.layer_norm(x, (2, 3), w, b),
+        normal(2, 2, 3),
+        normal(2, 3),
+        normal(2, 3),
+        complex=True,
     ),
 ]

@@ -1,0 +1,97 @@
+"""Where the windows of a convolution or a pooling lie."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Sizes = tuple[int, ...]
+#: How many elements are added before and behind each axis.
+Padding = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The windows over some axes of an array, which are its last ones or lie before a last axis of samples."""
+
+    #: How many windows there are along each axis.
+    output: Sizes
+    #: The lengths of the axes with their padding.
+    padded: Sizes
+    #: Where the array is in the padded one.
+    interior: tuple[slice, ...]
+    #: For each place in a window, where the elements are that all windows have there.
+    places: tuple[tuple[slice, ...], ...]
+    #: Whether no element is in two windows, and whether each is in one.
+    disjoint: bool
+    complete: bool
+
+
+@functools.lru_cache(maxsize=256)
+def windows(
+    name: str,
+    lengths: Sizes,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Padding,
+    dilation: Sizes,
+    ceil_mode: bool = False,
+) -> Windows:
+    """Lay windows of `kernel` elements, `dilation` apart, every `stride` elements.
+
+    Raises
+    ------
+    ValueError
+        Where an axis is shorter than the window.
+    """
+    output, padded = [], []
+    for length, size, step, (before, behind), apart in zip(lengths, kernel, stride, padding, dilation, strict=True):
+        reach = apart * (size - 1) + 1
+        room = before + length + behind - reach
+        if room < 0:
+            raise ValueError(
+                f"{name}: a window of kernel_size={kernel} with dilation={dilation} does not fit into the input's "
+                f"{lengths} with padding={padding}; give a larger input, a smaller kernel or more padding"
+            )
+        count = (-(-room // step) if ceil_mode else room // step) + 1
+        if ceil_mode and (count - 1) * step >= before + length:  # a window of nothing but padding
+            count -= 1
+        output.append(count)
+        padded.append(max(before + length + behind, (count - 1) * step + reach))
+    interior = tuple([slice(before, before + n) for (before, _), n in zip(padding, lengths, strict=True)])
+    places = tuple(
+        [
+            tuple(
+                [
+                    slice(k * apart, k * apart + (count - 1) * step + 1, step)
+                    for k, apart, count, step in zip(place, dilation, output, stride, strict=True)
+                ]
+            )
+            for place in itertools.product(*map(range, kernel))
+        ]
+    )
+    disjoint = all(
+        count == 1 or apart * (size - 1) < step
+        for count, size, step, apart in zip(output, kernel, stride, dilation, strict=True)
+    )
+    complete = all(count * size == n for count, size, n in zip(output, kernel, padded, strict=True))
+    return Windows(tuple(output), tuple(padded), interior, places, disjoint, disjoint and complete)
+
+
+def sizes(name: str, argument: str, value: Any, rank: int, least: int = 1) -> Sizes:
+    """An int, or one for each axis, as a tuple.
+
+    Raises
+    ------
+    ValueError
+        Where `value` is neither, or smaller than `least`.
+    """
+    given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
+    if len(given) == rank and all(isinstance(n, (int, np.integer)) and n >= least for n in given):
+        return given
+    each = f" or a tuple of {rank}, one for each axis" if rank > 1 else ""
+    raise ValueError(f"{name}: {argument} must be an int of at least {least}{each}, got {value!r}")
