@@ -26,11 +26,11 @@ from .tensor import Tensor
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from . import gradcheck, nn, optim
+    from . import gradcheck, nn, optim, training
 
 __version__ = "0.1.0"
 
-_LOADED_WHEN_USED = ("gradcheck", "nn", "optim")
+_LOADED_WHEN_USED = ("gradcheck", "nn", "optim", "training")
 tensor = Tensor
 keep_freed_memory()
 
@@ -61,6 +61,7 @@ __all__ = [
     "softplus",
     "tanh",
     "tensor",
+    "training",
     "value_and_grad",
     "vjp",
 ]
