@@ -25,7 +25,7 @@ def require_finite_gradients(parameters: Named, where: Callable[[], str]) -> Non
     for _, parameter in parameters:
         gradient = parameter._grad
         if type(gradient) is np.ndarray:
-            total += np.vdot(gradient, gradient).real  # one call each; it may overflow, so it is but a hint
+            total += abs(np.vdot(gradient, gradient))  # one pass, no warnings; it may overflow, so it is but a hint
         elif gradient is not None:
             total = math.nan
     if math.isfinite(total):
