@@ -479,7 +479,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
 
 
 def train(
-    name: str, checkpoint: Any = None, callbacks: Any = (), epochs: int = 4, loss: Any = cross_entropy, **more: Any
+    name: str, checkpoint: Any = None, callbacks: Any = (), epochs: int = 3, loss: Any = cross_entropy, **more: Any
 ):
     """A run of a scenario, from new objects, and all that it left."""
     scenario = SCENARIOS[name]
@@ -512,17 +512,16 @@ def test_a_killed_run_resumes_to_the_same_bits(name: str, tmp_path: Path):
     whole = train(name)
     per_epoch = BATCHES if name != "accumulated" else math.ceil(BATCHES / 2)
     assert whole["history"]["steps"]["step"].size > per_epoch + 1
-    for every_steps in (None, 1, 2):
-        for at in (1, per_epoch - 1, per_epoch, per_epoch + 1):
-            path = tmp_path / f"{every_steps}-{at}.npz"
-            checkpoint = Checkpoint(path, every_steps=every_steps)
-            with pytest.raises(Killed):
-                train(name, checkpoint, [KillAt(at, die)])
-            assert path.exists() == (at > per_epoch or (every_steps or at) < at)
-            assert_same(train(name, checkpoint), whole)
-            assert_same(train(name, checkpoint), whole)  # a finished run only reads
-    assert {path.name for path in tmp_path.iterdir()} == {f"{n}-{at}.npz" for n in (None, 1, 2)
-                                                          for at in (1, per_epoch - 1, per_epoch, per_epoch + 1)}  # fmt: skip
+    for every_steps, at in ((None, 1), (None, per_epoch + 1), (1, per_epoch), (2, per_epoch - 1), (2, per_epoch + 1)):
+        path = tmp_path / f"{every_steps}-{at}.npz"
+        checkpoint = Checkpoint(path, every_steps=every_steps)
+        with pytest.raises(Killed):
+            train(name, checkpoint, [KillAt(at, die)])
+        saved_before = per_epoch if every_steps is None else min(per_epoch, every_steps)
+        assert path.exists() == (saved_before < at)
+        assert_same(train(name, checkpoint), whole)
+        assert_same(train(name, checkpoint), whole)  # a finished run only reads
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_interruptions_in_a_row_end_in_the_same_bits(tmp_path: Path):
@@ -921,7 +920,7 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: call(early_stopping=0), ValueError, "patience must be a whole number of epochs from 1, got 0"),
     (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta must be 0 or more, got -1"),
     (lambda: EarlyStopping(mode="less"), ValueError, "mode must be 'min' or 'max', got 'less'"),
-    (lambda: call(early_stopping=EarlyStopping(monitor="auc")), ValueError, "no column 'auc' to monitor; there are epoch"),
+    (lambda: call(early_stopping=EarlyStopping(monitor="auc")), ValueError, "no column 'auc' to monitor; there are"),
     (lambda: call(checkpoint="run.pt"), ValueError, "must end in .npz, got run.pt"),
     (lambda: Checkpoint("a.npz", every_steps=0), ValueError, "every_steps must be a whole number from 1, got 0"),
     (lambda: call(data=3), TypeError, r"data must be a tuple of arrays \(X, y\), or an iterable .* got int"),
