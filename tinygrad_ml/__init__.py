@@ -26,11 +26,11 @@ from .tensor import Tensor
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from . import data, gradcheck, nn, optim
+    from . import data, gradcheck, nn, optim, training
 
 __version__ = "0.1.0"
 
-_LOADED_WHEN_USED = ("data", "gradcheck", "nn", "optim")
+_LOADED_WHEN_USED = ("data", "gradcheck", "nn", "optim", "training")
 tensor = Tensor
 keep_freed_memory()
 
@@ -62,6 +62,7 @@ __all__ = [
     "softplus",
     "tanh",
     "tensor",
+    "training",
     "value_and_grad",
     "vjp",
 ]

@@ -1,0 +1,181 @@
+"""What happened in a run, by epochs and by steps."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SHOWN = 8
+
+
+class History:
+    """Columns of numbers, one for each thing that was measured.
+
+    Attributes
+    ----------
+    epochs : dict of str to list
+        "epoch", "step" (steps done so far), "loss" (mean over the epoch's rows, each before the step it led to), "lr",
+        "seconds", and of a validation "validation_loss" and "validation_" with the names of the metrics.
+    steps : dict of str to list
+        "step", "epoch", "loss", "lr", and with `clip_norm` "gradient_norm" as it was before.
+
+    Examples
+    --------
+    >>> history = History()
+    >>> history.add_epoch({"epoch": 1, "loss": 0.75})
+    >>> history.add_epoch({"epoch": 2, "loss": 0.5})
+    >>> history
+    epoch  loss
+        1  0.75
+        2   0.5
+    >>> history["loss"]
+    [0.75, 0.5]
+    """
+
+    def __init__(self) -> None:
+        self.epochs: dict[str, list[Any]] = {}
+        self.steps: dict[str, list[Any]] = {}
+
+    def add_epoch(self, record: dict[str, Any]) -> None:
+        """Take in what was measured in an epoch."""
+        _append(self.epochs, record)
+
+    def add_step(self, record: dict[str, Any]) -> None:
+        """Take in what was measured in a step."""
+        _append(self.steps, record)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        if name not in self.epochs:
+            raise KeyError(f"History: no column {name!r} of epochs; there are {', '.join(self.epochs) or 'none'}")
+        return self.epochs[name]
+
+    def __len__(self) -> int:
+        """How many epochs there are."""
+        return len(next(iter(self.epochs.values()), []))
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"History of no epochs and {len(next(iter(self.steps.values()), []))} steps"
+        chosen = list(range(len(self)))
+        lines = [[_short(column[i]) for column in self.epochs.values()] for i in chosen]
+        if len(lines) > _SHOWN:
+            half = _SHOWN // 2
+            lines = [*lines[:half], ["..."] * len(self.epochs), *lines[-half:]]
+        table = [list(self.epochs), *lines]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        return "\n".join(
+            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in table
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the losses against the epochs, and the validation's other measures on an axis of their own.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to; a new figure by default.
+        """
+        if not len(self):
+            raise ValueError("History.plot: there is no epoch yet to draw; train for at least one")
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots()
+        at = self["epoch"]
+        ax.plot(at, self["loss"], "o-", markersize=3, color="C0", label="loss in training")
+        others = [name for name in self.epochs if name.startswith("validation_")]
+        if "validation_loss" in others:
+            others.remove("validation_loss")
+            ax.plot(at, self["validation_loss"], "o-", markersize=3, color="C1", label="loss in validation")
+            best = int(np.argmin([math.inf if math.isnan(x) else x for x in self["validation_loss"]]))
+            ax.axvline(at[best], color="C1", linewidth=1, linestyle=":", label=f"lowest: epoch {at[best]}")
+        ax.set(xlabel="epoch", ylabel="loss")
+        ax.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
+        handles, labels = ax.get_legend_handles_labels()
+        if others:
+            beside = ax.twinx()
+            for i, name in enumerate(others):
+                label = name.removeprefix("validation_").replace("_", " ")
+                beside.plot(at, self[name], "--", color=f"C{i + 2}", label=f"{label} in validation")
+            beside.set_ylabel(others[0].removeprefix("validation_").replace("_", " ") if len(others) == 1 else "")
+            more = beside.get_legend_handles_labels()
+            handles, labels = handles + more[0], labels + more[1]
+        ax.legend(handles, labels, fontsize="small", loc="center right")
+        return ax
+
+    def to_csv(self, path: Any, per: str = "epoch") -> None:
+        """Write a table.
+
+        Parameters
+        ----------
+        path : path
+        per : {"epoch", "step"}
+            What a line tells of.
+        """
+        if per not in ("epoch", "step"):
+            raise ValueError(f"History.to_csv: per must be 'epoch' or 'step', got {per!r}")
+        columns = self.epochs if per == "epoch" else self.steps
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        _write(path, text.getvalue())
+
+    def to_json(self, path: Any) -> None:
+        """Write all columns of epochs and steps; what is no finite number becomes ``null``."""
+        plain = {
+            kind: {name: [_finite(x) for x in column] for name, column in columns.items()}
+            for kind, columns in (("epochs", self.epochs), ("steps", self.steps))
+        }
+        _write(path, json.dumps(plain, indent=1, allow_nan=False) + "\n")
+
+    def state_dict(self) -> dict[str, dict[str, np.ndarray]]:
+        """All columns as arrays."""
+        return {
+            kind: {name: np.array(column) for name, column in columns.items()}
+            for kind, columns in (("epochs", self.epochs), ("steps", self.steps))
+        }
+
+    def load_state_dict(self, state: dict[str, dict[str, np.ndarray]]) -> None:
+        """Take all columns from `state_dict` of another."""
+        self.epochs, self.steps = (
+            {name: column.tolist() for name, column in state[kind].items()} for kind in ("epochs", "steps")
+        )
+
+
+def _append(columns: dict[str, list[Any]], record: dict[str, Any]) -> None:
+    if columns and columns.keys() != record.keys():
+        raise ValueError(
+            f"History: expected {', '.join(columns)}, got {', '.join(record)}; records have the same names"
+        )
+    for name, value in record.items():
+        columns.setdefault(name, []).append(value)
+
+
+def _short(value: Any) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
+
+
+def _finite(value: Any) -> Any:
+    return value if math.isfinite(value) else None
+
+
+def _write(path: Any, text: str) -> None:
+    """Under another name first, so that a reader never sees half a file."""
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
