@@ -22,6 +22,7 @@ Contender = Callable[[Any], Step]
 
 FILES = {
     "W1": "w1_softmax_regression",
+    "W3": "w3_mlp",
     "W4": "w4_chain",
     "W5": "w5_large_array",
     "W8": "w8_second_order",

@@ -26,11 +26,11 @@ from .tensor import Tensor
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from . import gradcheck, nn
+    from . import gradcheck, nn, optim
 
 __version__ = "0.1.0"
 
-_LOADED_WHEN_USED = ("gradcheck", "nn")
+_LOADED_WHEN_USED = ("gradcheck", "nn", "optim")
 tensor = Tensor
 keep_freed_memory()
 
@@ -52,6 +52,7 @@ __all__ = [
     "logsumexp",
     "nn",
     "no_grad",
+    "optim",
     "primitive",
     "relu",
     "sigmoid",

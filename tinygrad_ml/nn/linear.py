@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..functional.linear import affine
 from . import init
 from .module import Module
 from .parameter import Parameter
@@ -65,8 +66,9 @@ class Linear(Module):
             raise ValueError(
                 f"Linear: the input has shape {x.shape}, and its last axis must be in_features={self.in_features}"
             )
-        out = x @ self.weight.T  # type: ignore[union-attr]
-        return out if self.bias is None else out + self.bias
+        if self.bias is None:
+            return x @ self.weight.T  # type: ignore[union-attr]
+        return affine(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"{self.in_features} -> {self.out_features}"

@@ -1,0 +1,70 @@
+"""A matrix product with an offset, as one operation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..primitive import define
+from .activations import _floating
+
+
+def _affine(x: Any, weight: Any, bias: Any) -> Any:
+    out = np.matmul(x, weight.T)
+    if type(out) is np.ndarray and out.dtype == bias.dtype:
+        return np.add(out, bias, out=out)
+    return out + bias
+
+
+def _affine_to_weight(g: Any, ans: Any, x: Any, weight: Any, bias: Any) -> Any:
+    rows = math.prod(x.shape[:-1])  # not -1, which is ambiguous for arrays without elements
+    return np.matmul(g.reshape(rows, g.shape[-1]).T, x.reshape(rows, x.shape[-1]))
+
+
+#: ``x W^T + b`` of arrays that are known to fit. The gradient of b is summed where it was stretched.
+affine = define(
+    _affine,
+    lambda g, ans, x, weight, bias: np.matmul(g, weight),
+    _affine_to_weight,
+    lambda g, ans, x, weight, bias: g,
+    name="linear",
+    broadcasts=True,
+)
+
+
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    """``input weight^T + bias``.
+
+    Parameters
+    ----------
+    input : array of shape (..., in_features)
+    weight : array of shape (out_features, in_features)
+    bias : array of shape (out_features,), optional
+
+    Raises
+    ------
+    ValueError
+        Where the shapes do not match.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> linear(np.array([1.0, 2.0]), np.eye(3, 2), np.ones(3))
+    array([2., 3., 1.])
+    """
+    input, weight = _floating(input), _floating(weight)
+    if weight.ndim != 2:
+        raise ValueError(f"linear: weight must have the shape (out_features, in_features), got {weight.shape}")
+    if input.shape[-1:] != weight.shape[1:]:
+        raise ValueError(
+            f"linear: input has shape {input.shape}, and its last axis must be the in_features of weight "
+            f"{weight.shape}; a weight is outputs by inputs, transpose it if it is not"
+        )
+    if bias is None:
+        return np.matmul(input, weight.T)
+    bias = _floating(bias)
+    if bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: bias must have shape {weight.shape[:1]}, one an output, got {bias.shape}")
+    return affine(input, weight, bias)
