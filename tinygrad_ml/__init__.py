@@ -26,11 +26,11 @@ from .tensor import Tensor
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from . import gradcheck, nn, optim
+    from . import estimators, gradcheck, nn, optim, viz
 
 __version__ = "0.1.0"
 
-_LOADED_WHEN_USED = ("gradcheck", "nn", "optim")
+_LOADED_WHEN_USED = ("estimators", "gradcheck", "nn", "optim", "viz")
 tensor = Tensor
 keep_freed_memory()
 
@@ -39,6 +39,7 @@ __all__ = [
     "defvjp",
     "elu",
     "enable_grad",
+    "estimators",
     "functional",
     "gradcheck",
     "gelu",
@@ -63,6 +64,7 @@ __all__ = [
     "tensor",
     "value_and_grad",
     "vjp",
+    "viz",
 ]
 
 
