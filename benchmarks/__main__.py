@@ -1,7 +1,7 @@
 """Run the benchmarks: ``python -m benchmarks [W1 W4 ...] [--rounds N] [--json FILE]``.
 
-``python -m benchmarks gradcheck`` counts instead how often gradient checkers are wrong, and ``blame`` how often the wrong
-operation is named.
+``python -m benchmarks gradcheck`` counts instead how often gradient checkers are wrong, and ``blame`` how often the
+operation that is wrong is named.
 """
 
 import os

@@ -272,6 +272,10 @@ def in_single_precision(x: Any) -> Any:
     return np.float64(np.sum(np.sin(x.astype(np.float32))))
 
 
+def rounded_to_single_precision(x: Any) -> Any:
+    return np.float64(np.float32(1 + np.sum(np.sin(x)) / 8))
+
+
 def wobbling() -> Callable[[Any], Any]:
     random = np.random.default_rng(0)
     return lambda x: np.sum(x**2) * (1 + 1e-6 * random.normal())
@@ -416,17 +420,24 @@ def test_nothing_is_said_of_what_an_offset_drowns(offset: float, rng: Any) -> No
         assert report.verdict in (Verdict.INCONCLUSIVE, Verdict.FAIL if factor != 1 else Verdict.INCONCLUSIVE), report
 
 
-@pytest.mark.parametrize(
-    "f", [in_single_precision, lambda x: np.float64(np.float32(1) + np.float32(np.sum(np.sin(x)) / 8))]
-)
-def test_rounding_in_single_precision_is_no_reason_to_fail(f: Any, make_rng: Any) -> None:
-    scale = 8 if f is not in_single_precision else 1
+@pytest.mark.parametrize(("f", "scale"), [(in_single_precision, 1), (rounded_to_single_precision, 8)])
+def test_rounding_in_single_precision_is_no_reason_to_fail(f: Any, scale: float, make_rng: Any) -> None:
     verdicts = [
         check_gradient(f, make_rng(f"at {i}").normal(size=5), lambda x: np.cos(x) / scale, rng=i).verdict
         for i in range(30)
     ]
     assert set(verdicts) <= {Verdict.PASS, Verdict.INCONCLUSIVE}, verdicts
     assert verdicts.count(Verdict.PASS) >= 24
+
+
+@pytest.mark.parametrize(("f", "scale"), [(in_single_precision, 1), (rounded_to_single_precision, 8)])
+@pytest.mark.parametrize("factor", [1.05, -1.0, 0.5])
+def test_an_error_shows_in_single_precision(f: Any, scale: float, factor: float, make_rng: Any) -> None:
+    verdicts = [
+        check_gradient(f, make_rng(f"at {i}").normal(size=5), lambda x: factor * np.cos(x) / scale, rng=i).verdict
+        for i in range(10)
+    ]
+    assert verdicts.count(Verdict.FAIL) >= 9 and Verdict.PASS not in verdicts, verdicts
 
 
 ZERO = {
@@ -645,11 +656,11 @@ def test_evaluations_are_calls(rng: Any) -> None:
         assert row.trace is not None and row.trace.evaluations <= 43
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "engine" in case.witnesses], ids=str)
-def test_a_direction_takes_few_evaluations(case: Case, rng: Any) -> None:
-    report = check_gradient(case.f, case.x, case.gradient, rng=rng)
-    counts = [row.trace.evaluations for row in report.rows if row.trace is not None]
-    assert max(counts) <= 43
+def test_a_direction_takes_few_evaluations(rng: Any) -> None:
+    rows = [row for case in CASES for row in check_gradient(case.f, case.x, case.gradient, rng=rng).rows]
+    counts = [row.trace.evaluations for row in rows if row.trace is not None]
+    assert len(counts) >= len(CASES)
+    assert np.median(counts) <= 25 and max(counts) <= 43
 
 
 # Functions and gradients of all kinds
@@ -703,17 +714,19 @@ def test_a_gradient_may_use_the_same_array_each_time(rng: Any) -> None:
     assert row.worst.given == pytest.approx(3 * X[2] ** 2 + 1e-3, rel=1e-15)
 
 
-def test_such_a_gradient_is_not_judged_by_what_it_says_elsewhere(rng: Any) -> None:
-    """At a kink it is asked for its value beside the kink, before the second argument has been looked at."""
+def test_such_a_gradient_is_reported_as_it_was_here(rng: Any) -> None:
+    """At a kink it is asked for its value beside the kink, before the wrong element of the next argument is shown."""
     buffers = np.empty(3), np.empty(5)
 
     def gradient(x: Any, y: Any) -> Any:
-        buffers[0][:], buffers[1][:] = np.sign(x), 3 * y**2
+        buffers[0][:], buffers[1][:] = np.sign(x), 3 * y**2 + [0, 0, 1e-3, 0, 0]
         return buffers
 
     report = check_gradient(lambda x, y: np.sum(np.abs(x)) + np.sum(y**3), (HERE, X), gradient, rng=rng)
-    assert [str(row.verdict) for row in report.rows] == ["KINK", "PASS"] and report.ok
-    assert report.rows[1].digits("analytic", "engine") > 13
+    assert [str(row.verdict) for row in report.rows] == ["KINK", "FAIL"]
+    worst = report.rows[1].worst
+    assert worst is not None and worst.index == (2,)
+    assert worst.given == pytest.approx(3 * X[2] ** 2 + 1e-3, rel=1e-12)
 
 
 def test_a_gradient_that_is_another_each_time_is_found(rng: Any) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
+import logging
 import random
 import re
+import threading
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -237,6 +242,49 @@ def test_randomness_of_the_loss_stands_still(rng: Any) -> None:
     assert generator.bit_generator.state == state
 
 
+def weighted(out: Any, target: Any, generator: Any) -> Any:
+    return np.sum((out - target) ** 2 * generator.uniform(size=target.shape))
+
+
+def with_default(seed: int) -> Callable[..., Any]:
+    def loss(out: Any, target: Any, generator: Any = np.random.default_rng(seed)) -> Any:  # noqa: B008
+        return weighted(out, target, generator)
+
+    return loss
+
+
+def with_keyword(seed: int) -> Callable[..., Any]:
+    def loss(out: Any, target: Any, *, generator: Any = np.random.default_rng(seed)) -> Any:  # noqa: B008
+        return weighted(out, target, generator)
+
+    return loss
+
+
+def with_attribute(seed: int) -> Callable[..., Any]:
+    def loss(out: Any, target: Any) -> Any:
+        return weighted(out, target, loss.generator)  # type: ignore[attr-defined]
+
+    loss.generator = np.random.default_rng(seed)  # type: ignore[attr-defined]
+    return loss
+
+
+LOSSES: dict[str, Callable[[int], Callable[..., Any]]] = {
+    "partial": lambda seed: functools.partial(weighted, generator=np.random.default_rng(seed)),
+    "partial of partial": lambda seed: functools.partial(
+        functools.partial(weighted, generator=np.random.RandomState(seed))
+    ),
+    "default": with_default,
+    "keyword": with_keyword,
+    "attribute": with_attribute,
+}
+
+
+@pytest.mark.parametrize("make", LOSSES.values(), ids=LOSSES.keys())
+def test_randomness_in_what_a_loss_is_given_stands_still(make: Callable[[int], Callable[..., Any]], rng: Any) -> None:
+    report = check_module(Linear(), make(0), X, Y, rng=rng)
+    assert report.verdict is Verdict.PASS, report
+
+
 def test_randomness_of_the_batch_stands_still(rng: Any) -> None:
     """An input may be an object that answers other numbers each time."""
 
@@ -344,6 +392,64 @@ def test_a_tied_parameter_is_one(rng: Any) -> None:
             return super().__call__(x) @ self.weight.T
 
     assert check_module(Tied(), square_loss, X, rng=rng).verdict is Verdict.PASS
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    width: int = 3
+
+
+class Immutable:
+    __slots__ = ("width",)
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "width", 3)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("no changes")
+
+
+THINGS = {
+    "frozen": Settings,
+    "immutable": Immutable,
+    "lock": threading.Lock,
+    "entropy": random.SystemRandom,
+    "logger": lambda: logging.getLogger("tests"),
+    "objects": lambda: np.array([1, None, "text"], dtype=object),
+    "structured": lambda: np.zeros(2, [("a", float)]),
+}
+
+
+@pytest.mark.parametrize("make", THINGS.values(), ids=THINGS.keys())
+def test_a_module_may_hold_anything(make: Callable[[], Any], rng: Any) -> None:
+    module = Linear()
+    module.thing = make()  # type: ignore[attr-defined]
+    assert check_module(module, mse_loss, X, Y, rng=rng).verdict is Verdict.PASS
+
+
+def test_containers_are_left_as_they_were(rng: Any) -> None:
+    class Remembering(Linear):
+        def __init__(self) -> None:
+            super().__init__()
+            self.recent = deque([0], maxlen=3)
+            self.seen = {0}
+            self.bytes = bytearray(b"a")
+            self.counts: Counter[str] = Counter(a=1)
+            self.by_name = defaultdict(list, {"a": [1]})
+
+        def __call__(self, x: Any) -> Any:
+            self.recent.append(1)
+            self.seen.add(len(self.seen))
+            self.bytes += b"b"
+            self.counts["a"] += 1
+            self.by_name["a"].append(2)
+            self.by_name["b"].append(3)
+            return super().__call__(x)
+
+    module = Remembering()
+    assert check_module(module, mse_loss, X, Y, rng=rng).verdict is Verdict.PASS
+    assert module.recent == deque([0]) and module.seen == {0} and module.bytes == b"a"
+    assert module.counts == {"a": 1} and module.by_name == {"a": [1]}
 
 
 # Wrong rules

@@ -318,7 +318,7 @@ class _Check:
             worst = min(passed or judgements, key=lambda judgement: judgement.resolution)
         if worst.verdict is Verdict.PASS:
             worst = self._doubted(k, worst)
-        if worst.verdict is Verdict.KINK and worst.inside and self.subject.moves:
+        if worst.verdict is Verdict.KINK and self.subject.moves:
             self._look_beside(k, worst)
         return self._filled(k, worst, finding)
 
@@ -385,7 +385,7 @@ class _Check:
         self.subject.evaluations = beside.evaluations
         if closer.verdict is Verdict.FAIL:
             kink.verdict, kink.reason = Verdict.FAIL, f"{kink.reason}; and beside the kink {closer.reason}"
-        elif closer.verdict is Verdict.PASS:
+        elif closer.verdict is Verdict.PASS and kink.inside:
             kink.reason += "; beside the kink it is right"
 
     def _find_worst(self, k: int, failed: Judgement) -> Worst | None:

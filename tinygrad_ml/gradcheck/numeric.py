@@ -349,13 +349,22 @@ def _height(samples: Sequence[_Sample], floor: float) -> tuple[float, float]:
 
 
 def _leads_to_kink(samples: Sequence[_Sample]) -> bool:
-    """Whether the slopes tend to 0 as beside a kink, by distance / step, and not at random as on stairs."""
-    moving = [sample.slope for sample in samples if sample.slope != 0][-4:]
+    """Whether the slopes tend to 0 as beside a kink, by distance / step, and not as on stairs.
+
+    A single stair at some distance changes the slopes in the same way; but they need not fall, and what the function
+    rises by are whole multiples of one height.
+    """
+    moving = [sample for sample in samples if sample.slope != 0][-4:]
     if len(moving) < 4:
         return False
-    changes = [b - a for a, b in zip(moving, moving[1:], strict=False)]
+    slopes = [sample.slope for sample in moving]
+    changes = [b - a for a, b in zip(slopes, slopes[1:], strict=False)]
     ratios = [b / a if a else 0.0 for a, b in zip(changes, changes[1:], strict=False)]
-    return all([0.8 * _RATIO < ratio < 1.25 * _RATIO for ratio in ratios[:2]])
+    is_regular = all([0.8 * _RATIO < ratio < 1.25 * _RATIO for ratio in ratios])
+    falls = abs(slopes[3]) < abs(slopes[2]) < abs(slopes[1])
+    heights = [sample.slope * sample.step / (moving[3].slope * moving[3].step) for sample in moving]
+    is_whole = all([abs(height - round(height)) < 1e-6 * abs(height) for height in heights])
+    return is_regular and falls and not is_whole
 
 
 class _Sample:
@@ -553,7 +562,7 @@ def as_array(name: str, leaf: Any, label: str) -> np.ndarray:
 def as_number(name: str, out: Any) -> Any:
     """What the user's function returned, found to be a real number."""
     try:
-        array = np.asarray(out)
+        array = np.asarray(out.detach().numpy() if hasattr(out, "requires_grad") else out)
     except ValueError:  # a ragged list
         array = np.empty(0, object)
     if array.shape != () or array.dtype.kind not in "fiub":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import copy
+import functools
 import random
 import types
 from collections.abc import Callable
@@ -50,7 +52,7 @@ class State:
         elif isinstance(thing, np.random.RandomState):
             before = thing.get_state()
             self._undo.append(lambda: thing.set_state(before))
-        elif isinstance(thing, random.Random):
+        elif isinstance(thing, random.Random) and not isinstance(thing, random.SystemRandom):
             state = thing.getstate()
             self._undo.append(lambda: thing.setstate(state))
         elif isinstance(thing, dict):
@@ -59,12 +61,17 @@ class State:
             items = list(thing)
             self._undo.append(lambda: thing.__setitem__(slice(None), items))
             self._take_all(items)
-        elif isinstance(thing, (tuple, set, frozenset)):
+        elif isinstance(thing, (set, collections.deque, bytearray)):
+            self._take_collection(thing)
+        elif isinstance(thing, (tuple, frozenset)):
             self._take_all(thing)
+        elif isinstance(thing, functools.partial):
+            self._take_all([thing.func, thing.args, thing.keywords])
         elif isinstance(thing, types.MethodType):
             self._take_all([thing.__self__, thing.__func__])
         elif isinstance(thing, types.FunctionType):
             self._take_all([cell.cell_contents for cell in thing.__closure__ or () if _is_filled(cell)])
+            self._take_all([thing.__defaults__, thing.__kwdefaults__, thing.__dict__])
         else:
             self._take_object(thing)
 
@@ -91,13 +98,20 @@ class State:
         self._undo.append(put_back)
         self._take_all(before.values())
 
+    def _take_collection(self, thing: Any) -> None:
+        before = list(thing)
+        put_back = thing.update if isinstance(thing, set) else thing.extend
+        self._undo += [thing.clear, lambda: put_back(before)]
+        self._take_all(before)
+
     def _take_object(self, thing: Any) -> None:
         names = [name for kind in type(thing).__mro__ for name in _slots(kind)]
         slots = {name: getattr(thing, name) for name in names if hasattr(thing, name)}
 
         def put_back() -> None:
             for name, value in slots.items():
-                setattr(thing, name, value)
+                if getattr(thing, name, None) is not value:
+                    object.__setattr__(thing, name, value)  # also where the class refuses it
 
         if slots:
             self._undo.append(put_back)

@@ -136,8 +136,8 @@ def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.rand
         slack = verdict.tolerance + found.bend_bound / 2
         verdict.verdict, verdict.inside = Verdict.KINK, low - slack <= analytic <= high + slack
         verdict.reason = (
-            f"the function has a kink at this point, with slopes {low:.6g} and {high:.6g}, and the gradient's "
-            f"{analytic:.6g} lies {'between' if verdict.inside else 'outside of'} them"
+            f"the function has a kink at this point, with slopes {low:.10g} and {high:.10g}, and the gradient's "
+            f"{analytic:.10g} lies {'between' if verdict.inside else 'outside of'} them"
         )
     elif found.change == 0 and abs(analytic) < 32 * 2.0**-53:
         verdict.verdict = Verdict.INCONCLUSIVE if analytic else Verdict.PASS
@@ -145,7 +145,7 @@ def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.rand
     elif verdict.tolerance < abs(analytic - found.value) <= _TRUST * size:
         verdict.tolerance = abs(analytic - found.value)
     elif abs(analytic - found.value) > verdict.tolerance and not _has_appealed(subject, gradient, verdict, rng):
-        if found.stair and abs(analytic) * found.rungs[-1].step <= found.stair:
+        if found.stair and abs(analytic) <= 1e-3 * abs(found.value):
             verdict.verdict = Verdict.INCONCLUSIVE
             verdict.reason = (
                 f"the function is a staircase with steps of {found.stair:.1g}: flat close by, as the gradient says, "

@@ -160,9 +160,10 @@ class Module:
         if dtype.kind not in "fc":
             raise TypeError(f"to: parameters are floating-point numbers, and {dtype} is not; try np.float32")
         for parameter in self.parameters():
-            gradient = parameter.grad
-            parameter.grad = None
+            wanted, gradient = parameter.requires_grad, parameter.grad
+            parameter.requires_grad = False  # what requires a gradient keeps its dtype
             parameter.data = parameter.data.astype(dtype)
+            parameter.requires_grad = wanted
             parameter.grad = None if gradient is None else gradient.astype(dtype)
         for module in self.modules():
             for name in module._buffers:
