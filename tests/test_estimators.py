@@ -29,7 +29,7 @@ def linear(n_features, n_outputs, rng):
 
 
 def lbfgs(parameters):
-    return tg.optim.LBFGS(parameters, lr=1, max_iter=200, tolerance_grad=1e-9, tolerance_change=1e-14)
+    return tg.optim.LBFGS(parameters, max_iter=200, tolerance_grad=1e-9, tolerance_change=1e-14)
 
 
 def toy(kind, rng, n=60):
