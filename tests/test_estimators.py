@@ -217,9 +217,7 @@ def test_partial_fit_with_classes_to_come(rng):
     model = NeuralClassifier().partial_fit(X, ["a"] * 10, classes=["b", "a", "c"])
     assert model.predict_proba(X).shape == (10, 3)
     model.partial_fit(X, ["c"] * 10)
-    with pytest.raises(
-        ValueError, match=r"y has the labels \['d'\], which are not among the classes \['a', 'b', 'c'\]"
-    ):
+    with pytest.raises(ValueError, match=r"y has the labels \['d'\], which are not among .* \['a', 'b', 'c'\]"):
         model.partial_fit(X, ["d"] * 10)
     with pytest.raises(ValueError, match=r"called with classes \['a', 'd'\].*were \['a', 'b', 'c'\]; leave classes"):
         model.partial_fit(X, ["a"] * 10, classes=["a", "d"])
@@ -264,9 +262,7 @@ def test_a_pickle_predicts_and_trains_on_the_same(kind, rng):
     model = kind(linear, max_epochs=3, random_state=0).fit(X, y)
     twin = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(twin.predict(X), model.predict(X))
-    np.testing.assert_array_equal(
-        twin.partial_fit(X, y).module_.weight.data, model.partial_fit(X, y).module_.weight.data
-    )
+    np.testing.assert_array_equal(twin.partial_fit(X, y).predict(X), model.partial_fit(X, y).predict(X))
 
 
 def test_a_grid_search_over_a_pipeline():
@@ -303,7 +299,7 @@ def test_a_clone_has_the_arguments_and_no_weights(kind, rng):
         (
             {"module": lambda *_: np.tanh},
             TypeError,
-            r"module\(.*\) must return a tinygrad_ml.nn.Module, returned ufunc",
+            r"module\(.*\) must return a .*Module, returned ufunc",
         ),
         ({"optimizer": "adm"}, ValueError, "optimizer must be one of 'adagrad', 'adam', .* got 'adm'"),
         ({"loss": "mse"}, TypeError, "loss must be a function .* got 'mse'"),
@@ -319,9 +315,7 @@ def test_arguments_that_make_no_sense(kind, arguments, error, message, rng):
 @pytest.mark.parametrize("kind", BOTH)
 def test_a_module_with_other_outputs(kind, rng):
     wrong = tg.nn.Linear(3, 5)
-    with pytest.raises(
-        ValueError, match=r"\(32, 3\) with outputs of shape \(32, 5\); they must be \(32, [12]\), so let"
-    ):
+    with pytest.raises(ValueError, match=r"with outputs of shape \(32, 5\); they must be \(32, [12]\), so let"):
         kind(wrong).fit(*toy(kind, rng, 32))
 
 

@@ -42,18 +42,7 @@ def test_the_boxes_of_a_model_with_names():
     x, labels = np.ones((5, 4)), np.array([0, 1, 1, 0, 1])
     loss = tg.functional.cross_entropy(model(x), labels)
     boxes, arrows = graph(loss, module=model)
-    assert boxes == [
-        "constant: array [5 × 4]",
-        "tensor: 0.weight [3 × 4]",
-        "tensor: 0.bias [3]",
-        "operation: linear [5 × 3]",
-        "operation: relu [5 × 3]",
-        "tensor: 2.weight [2 × 3]",
-        "tensor: 2.bias [2]",
-        "operation: linear [5 × 2]",
-        "constant: array [5]",
-        f"result: cross_entropy [{loss.item():.4g}]",
-    ] or set(boxes) == {
+    assert set(boxes) == {
         "constant: array [5 × 4]",
         "tensor: 0.weight [3 × 4]",
         "tensor: 0.bias [3]",
@@ -89,8 +78,14 @@ def test_a_function_names_its_arguments():
     assert titles == {"x", "weights['scale']", "rest[0]"}
 
 
-def test_a_ufunc_numbers_its_arguments():
-    boxes, arrows = graph(np.add, np.ones(2), np.ones(2))
+def test_a_function_without_a_signature_numbers_its_arguments():
+    class Add:
+        __signature__ = "none"
+
+        def __call__(self, a, b):
+            return np.add(a, b)
+
+    boxes, arrows = graph(Add(), np.ones(2), np.ones(2))
     assert boxes == ["tensor: argument 0 [2]", "tensor: argument 1 [2]", "result: add [2]"]
     assert arrows == [("argument 0", "add"), ("argument 1", "add")]
 
@@ -109,13 +104,10 @@ def test_tensors_without_names():
 
 
 SHAPES = {
-    "a sum": (lambda x: np.sum(x, axis=0), ["sum(axis=0) [4]"]),
+    "a sum": (lambda x: np.sum(x, axis=0), ["sum(axis=0) [3]"]),
     "a number": (lambda x: np.sum(x) * 3, ["sum [number]", "multiply(·, 3) [45]"]),
-    "broadcasting": (
-        lambda x: np.exp(x)[None] + np.ones((2, 1, 1)),
-        ["exp [5 × 3]", "getitem [1 × 5 × 3]", "add [2 × 5 × 3]"],
-    ),
-    "several results": (lambda x: np.add(*np.split(x, [2])[::-1][:1], 1.0), ["split []", "add(·, 1) [3 × 3]"]),
+    "broadcasting": (lambda x: np.exp(x) + np.ones((2, 1, 1)), ["exp [5 × 3]", "add [2 × 5 × 3]"]),
+    "several results": (lambda x: np.exp(np.split(x, [2])[1]), ["split []", "exp [3 × 3]"]),
     "a result of several": (lambda x: np.split(x, [2])[0], ["split [2 × 3]"]),
     "several arguments": (lambda x: np.concatenate([np.exp(x), x]), ["exp [5 × 3]", "concatenate(axis=0) [10 × 3]"]),
     "a power": (lambda x: np.tanh(x**2), ["power(·, 2) [5 × 3]", "tanh [5 × 3]"]),
@@ -125,10 +117,7 @@ SHAPES = {
 @pytest.mark.parametrize("name", SHAPES)
 def test_titles_and_shapes(name):
     f, expected = SHAPES[name]
-    if name == "a sum":
-        boxes, _ = graph(f, np.ones((3, 4)))
-    else:
-        boxes, _ = graph(f, np.ones((5, 3)))
+    boxes, _ = graph(f, np.ones((5, 3)))
     assert [box.split(": ", 1)[1] for box in boxes if box.startswith(("operation", "result"))] == expected
 
 
@@ -316,11 +305,6 @@ def test_axes_for_curves():
 # Decision boundaries
 
 SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-
-
-def boundary(ax):
-    """All points of the drawn boundaries."""
-    return np.concatenate([path.vertices for c in ax.collections[:-1] for path in c.get_paths() if len(path.vertices)])
 
 
 def steep_line():

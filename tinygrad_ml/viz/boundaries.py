@@ -28,8 +28,8 @@ def plot_decision_boundary(classifier: Any, X: Any, y: Any, ax: Axes | None = No
     ----------
     classifier : estimator, Module or callable
         An estimator with `predict_proba` or `predict`; a `tinygrad_ml.nn.Module` whose outputs are logits, one for each
-        class or one for two classes; or a function of an array of shape (n, 2) that returns n labels, n probabilities of
-        the second class, or probabilities of shape (n, n_classes).
+        class or one for two classes; or a function of an array of shape (n, 2) that returns n labels, n probabilities
+        of the second class, or probabilities of shape (n, n_classes).
     X : array_like of shape (n_samples, 2)
     y : array_like of shape (n_samples,)
         The labels.
@@ -90,7 +90,16 @@ def plot_decision_boundary(classifier: Any, X: Any, y: Any, ax: Axes | None = No
             ax.contour(across, along, lead, levels=[0], colors="0.25", linewidths=1.2)
     for label, colour in zip(classes, colours, strict=True):
         chosen = X[y == label]
-        ax.scatter(*chosen.T, s=26, color=[colour], edgecolor="white", linewidth=0.7, label=str(label), zorder=3)
+        ax.scatter(
+            chosen[:, 0],
+            chosen[:, 1],
+            s=26,
+            color=[colour],
+            edgecolor="white",
+            linewidth=0.7,
+            label=str(label),
+            zorder=3,
+        )
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     ax.legend(frameon=True, framealpha=0.85, edgecolor="none")
     return ax

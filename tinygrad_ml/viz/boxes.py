@@ -98,7 +98,7 @@ def _argument_names(function: Any, args: tuple[Any, ...]) -> dict[int, str]:
     try:
         bound = inspect.signature(getattr(function, "forward", function)).bind(*args).arguments
         roots = list(bound.items())
-    except (TypeError, ValueError):  # a ufunc has no signature; and a call that does not fit will say so itself
+    except (TypeError, ValueError):  # a builtin may have no signature; a call that does not fit will say so itself
         roots = [(f"argument {i}", value) for i, value in enumerate(args)]
     return {
         _key(leaf): path
@@ -176,7 +176,7 @@ class _Collector:
             else:
                 found[i] = self.numbers[id(parent)]
         for i, arg in enumerate(node.saved[1:]):
-            if i not in found and getattr(arg, "shape", ()):
+            if i not in found and len(getattr(arg, "shape", ())):
                 found[i] = self._add(arg, Box("constant", self.names.get(id(arg), "array"), _shape(arg.shape)))
         return [found[i] for i in sorted(found)]
 

@@ -58,15 +58,8 @@ def plot_history(history: Any, ax: Axes | Sequence[Axes] | None = None, xlabel: 
     for panel, (quantity, curves) in zip(axes, panels.items(), strict=True):
         for split, values in curves.items():
             epochs = np.arange(1, len(values) + 1) if counts is None else np.asarray(counts)
-            marker = "o" if len(values) == 1 else None
-            panel.plot(
-                epochs,
-                values,
-                label=_label(quantity, split, xlabel, epochs, values),
-                marker=marker,
-                lw=2,
-                **_STYLES[split],
-            )
+            label = _label(quantity, split, xlabel, epochs, values)
+            panel.plot(epochs, values, label=label, marker="o" if len(values) == 1 else None, lw=2, **_STYLES[split])
         _dress(panel, quantity, np.concatenate(list(curves.values())), xlabel)
     return axes
 

@@ -45,8 +45,8 @@ def draw_graph(what: Any, *args: Any, module: Any = None, limit: int = 40, ax: A
 
     Notes
     -----
-    The graph holds what gradients flow through: tensors that require gradients (blue), operations (grey), and the result
-    (orange). Arrays that require none (white) are in it where a rule will read them.
+    The graph holds what gradients flow through: tensors that require gradients (blue), operations (grey), and the
+    result (orange). Arrays (white) and numbers that require none are in it where a rule will read them.
 
     Examples
     --------
@@ -74,13 +74,9 @@ def draw_graph(what: Any, *args: Any, module: Any = None, limit: int = 40, ax: A
     ax.set_axis_off()
     scale = _inches_per_unit(ax, width, height)
     for points in layout.paths:
-        points = points - [0, 0]
-        tip = points[-1].copy()
-        points[-1, 1] += _HEAD
-        vertices, codes = _curve(points)
-        ax.add_patch(
-            PathPatch(Path(vertices, codes), fill=False, edgecolor="0.55", linewidth=1.1 * scale, capstyle="butt")
-        )
+        tip = points[-1]
+        vertices, codes = _curve(np.vstack([points[:-1], tip + [0, _HEAD]]))
+        ax.add_patch(PathPatch(Path(vertices, codes), fill=False, edgecolor="0.55", linewidth=1.1 * scale))
         head = tip + np.array([[0, 0], [-0.45 * _HEAD, 1.2 * _HEAD], [0.45 * _HEAD, 1.2 * _HEAD]])
         ax.add_patch(Polygon(head, closed=True, facecolor="0.45", edgecolor="none"))
     for box, (x, y) in zip(boxes, layout.centres, strict=True):
@@ -99,7 +95,7 @@ def draw_graph(what: Any, *args: Any, module: Any = None, limit: int = 40, ax: A
             )
         )
         lift = _LINE / 2 if box.detail else 0
-        text = {"ha": "center", "va": "center_baseline", "parse_math": False, "zorder": 3}
+        text: dict[str, Any] = {"ha": "center", "va": "center_baseline", "parse_math": False, "zorder": 3}
         ax.text(x, y + lift, box.title, size=_TITLE * scale, color="0.1", **text)
         ax.text(x, y - lift, box.detail, size=_DETAIL * scale, color="0.4", **text)
     return ax
