@@ -26,11 +26,11 @@ from .tensor import Tensor
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from . import data, gradcheck, nn, optim, training
+    from . import data, estimators, gradcheck, nn, optim, training, viz
 
 __version__ = "0.1.0"
 
-_LOADED_WHEN_USED = ("data", "gradcheck", "nn", "optim", "training")
+_LOADED_WHEN_USED = ("data", "estimators", "gradcheck", "nn", "optim", "training", "viz")
 tensor = Tensor
 keep_freed_memory()
 
@@ -40,6 +40,7 @@ __all__ = [
     "defvjp",
     "elu",
     "enable_grad",
+    "estimators",
     "functional",
     "gelu",
     "grad",
@@ -64,6 +65,7 @@ __all__ = [
     "tensor",
     "training",
     "value_and_grad",
+    "viz",
     "vjp",
 ]
 

@@ -1,0 +1,104 @@
+"""What the arguments of an estimator stand for, and which of them make no sense."""
+
+from __future__ import annotations
+
+import copy
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import functional, nn, optim
+
+OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
+    "adagrad": optim.Adagrad,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "rmsprop": optim.RMSprop,
+    "sgd": optim.SGD,
+}
+
+
+def perceptron(n_features: int, hidden: Sequence[int], n_outputs: int, rng: np.random.Generator) -> nn.Sequential:
+    """Linear layers of the widths `hidden` with relu between them."""
+    layers: list[Any] = []
+    width = n_features
+    for next_width in hidden:
+        layers += [nn.Linear(width, next_width, rng=rng), functional.relu]
+        width = next_width
+    return nn.Sequential(*layers, nn.Linear(width, n_outputs, rng=rng))
+
+
+def make_module(estimator: Any, n_features: int, n_outputs: int, rng: np.random.Generator) -> nn.Module:
+    """A new module, or a copy of the one that was given."""
+    given = estimator.module
+    if given is None:
+        module: Any = perceptron(n_features, estimator.hidden, n_outputs, rng)
+    elif isinstance(given, nn.Module):
+        module = copy.deepcopy(given)
+    else:
+        module = given(n_features, n_outputs, rng)
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"{_name(estimator)}: module(n_features, n_outputs, rng) must return a tinygrad_ml.nn.Module, "
+                f"returned {type(module).__name__}"
+            )
+    return module.to(estimator.dtype)
+
+
+def make_optimizer(estimator: Any, module: nn.Module) -> optim.Optimizer:
+    if callable(estimator.optimizer):
+        return estimator.optimizer(module.parameters())  # type: ignore[no-any-return]
+    make: Any = OPTIMIZERS[estimator.optimizer]
+    return make(module.named_parameters(), lr=estimator.learning_rate)  # type: ignore[no-any-return]
+
+
+def check(estimator: Any) -> None:
+    """Refuse arguments that make no sense.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    name = _name(estimator)
+    for argument in ("batch_size", "max_epochs"):
+        value = getattr(estimator, argument)
+        if not _is_positive_integer(value):
+            raise ValueError(f"{name}: {argument} must be an integer of at least 1, got {value!r}")
+    if estimator.patience is not None and not _is_positive_integer(estimator.patience):
+        raise ValueError(
+            f"{name}: patience must be an integer of at least 1, or None for no early stopping, "
+            f"got {estimator.patience!r}"
+        )
+    if not 0 <= estimator.validation_fraction < 1:
+        raise ValueError(
+            f"{name}: validation_fraction must be at least 0 and less than 1, got {estimator.validation_fraction!r}"
+        )
+    if not isinstance(estimator.hidden, (tuple, list)) or not all(map(_is_positive_integer, estimator.hidden)):
+        raise ValueError(f"{name}: hidden must be a tuple of widths of at least 1, got {estimator.hidden!r}")
+    if np.dtype(estimator.dtype).kind != "f":
+        raise ValueError(f"{name}: dtype must be a floating-point type such as np.float32, got {estimator.dtype!r}")
+    if estimator.module is not None and not callable(estimator.module):
+        raise TypeError(
+            f"{name}: module must be a tinygrad_ml.nn.Module, or a function (n_features, n_outputs, rng) that makes "
+            f"one, got {estimator.module!r}"
+        )
+    if not callable(estimator.optimizer) and estimator.optimizer not in OPTIMIZERS:
+        raise ValueError(
+            f"{name}: optimizer must be one of {', '.join(map(repr, OPTIMIZERS))}, or a function (parameters) that "
+            f"makes one, got {estimator.optimizer!r}"
+        )
+    if estimator.loss is not None and not callable(estimator.loss):
+        raise TypeError(
+            f"{name}: loss must be a function (outputs, targets) such as tinygrad_ml.functional.cross_entropy, "
+            f"got {estimator.loss!r}"
+        )
+
+
+def _is_positive_integer(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and int(value) >= 1
+
+
+def _name(estimator: Any) -> str:
+    return type(estimator).__name__
