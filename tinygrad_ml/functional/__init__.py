@@ -1,7 +1,6 @@
 """Activations, losses and what layers compute, for arrays and Tensors alike; names and arguments are PyTorch's."""
 
 from .activations import elu, gelu, leaky_relu, relu, sigmoid, silu, softplus, tanh
-<<<<<<< HEAD
 from .attention import scaled_dot_product_attention
 from .convolution import conv1d, conv2d
 from .linear import linear
@@ -18,11 +17,6 @@ from .losses import (
     nll_loss,
     smooth_l1_loss,
 )
-=======
-from .convolution import conv1d, conv2d
-from .linear import linear
-from .losses import binary_cross_entropy_with_logits, cross_entropy, huber_loss, mse_loss
->>>>>>> nn-i
 from .normalization import batch_norm, layer_norm
 from .pooling import avg_pool2d, max_pool2d
 from .softmax import log_softmax, logsumexp, softmax
