@@ -99,9 +99,7 @@ def pull(
                 pulled = rule(g, *saved, **kwargs) if kwargs else rule(g, *saved)
                 if shape is not None and np.shape(pulled) != shape:
                     pulled = np.broadcast_to(pulled, shape)
-                if like is not None and not (
-                    type(pulled) is _ndarray and pulled.dtype is like[1] and pulled.shape == like[0]
-                ):
+                if like is not None:
                     pulled = _conform(pulled, like, node, i)
                 if order in pending:
                     entry = pending[order]
@@ -223,6 +221,8 @@ def _check_unchanged(node: FullNode, fingerprints: dict[Leaf, Any]) -> None:
 def _conform(pulled: Any, like: tuple[tuple[int, ...], Any], node: Node, i: int) -> Any:
     """Bring what a rule answered to the shape and dtype of the argument it is the gradient of."""
     shape, dtype = like
+    if type(pulled) is _ndarray and pulled.dtype is dtype and pulled.shape == shape:
+        return pulled
     primitive = node.primitive
     if not hasattr(pulled, "dtype"):
         pulled = np.asarray(pulled)

@@ -141,7 +141,7 @@ def fingerprint(array: Any) -> Any:
         return array
     if array.nbytes <= _EXACT_BYTES:
         return array.tobytes()
-    flat = array.reshape(-1) if array.flags.c_contiguous else np.ravel(array, order="K")
+    flat: Any = array.reshape(-1) if array.flags.c_contiguous else np.ravel(array, order="K")
     if array.dtype is _weights.dtype and flat.size <= _weights.size:  # one pass without a copy
         projection = float(flat @ _weights[: flat.size])
         return hash(projection) if math.isfinite(projection) else hash(flat.tobytes())

@@ -193,21 +193,22 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     watched = unusual and is_watching()
     # The line of what the user declared is worth its time always: a wrong rule is most likely one of theirs.
     node.details = Details(ans, tuple(raw)) if watched else None if primitive.answers_new else Details()
-    edges, marks = [], []
+    plan = primitive.plans.get(needs) or primitive.plan(needs)
+    edges, marks, saved = [], [], [ans if primitive.outputs else _keep(ans, plan[0])]
     for i, p in enumerate(parents):
+        a, keep = raw[i], plan[i + 1]
+        saved.append(a if keep == KEEP else _keep(a, keep))
         if p is not None:
-            a = raw[i]
             edges.append((p, _rule(primitive, i), i, (a.shape, a.dtype)))
             if type(p) is Leaf and p.owner is not None:
                 marks.append((p, fingerprint(a)))
     node.edges = tuple(edges)
     node.marks = tuple(marks) or None
-    keep_ans, *keep_args = primitive.plans.get(needs) or primitive.plan(needs)
-    kept = [arg if keep == KEEP else _keep(arg, keep) for arg, keep in zip(raw, keep_args, strict=True)]
     if primitive.outputs:
-        node.saved = (tuple(ans) if keep_ans else None, *kept)
+        saved[0] = tuple(ans) if plan[0] else None
+        node.saved = tuple(saved)
         return _results(ans, [make(part, Output(node, k, len(ans))) for k, part in enumerate(ans)])
-    node.saved = (_keep(ans, keep_ans), *kept)
+    node.saved = tuple(saved)
     return make(ans, node)
 
 
