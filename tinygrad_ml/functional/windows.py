@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,21 +13,36 @@ Sizes = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Windows:
-    """The windows over some axes of an array, which are its last ones or lie before a last axis of samples."""
+    """The windows over some neighbouring axes of an array.
 
-    #: How many windows there are along each axis.
-    output: Sizes
-    #: The lengths of the axes with their padding.
-    padded: Sizes
-    #: Where the array is in the padded one.
-    interior: tuple[slice, ...]
-    #: For each place in a window, where the elements are that all windows have there.
-    places: tuple[tuple[slice, ...], ...]
-    #: Whether no element is in two windows, and whether each is in one.
-    disjoint: bool
-    complete: bool
+    Attributes
+    ----------
+    output : tuple of int
+        How many windows there are along each axis.
+    padded : tuple of int
+        The lengths of the axes with their padding.
+    interior : tuple of slice
+        Where the array is in the padded one.
+    places : tuple of tuples of slice
+        For each place in a window, where the elements are that all windows have there.
+    disjoint, complete : bool
+        Whether no element is in two windows; and whether moreover each is in one.
+    """
+
+    __slots__ = ("output", "padded", "interior", "places", "disjoint", "complete")
+
+    def __init__(
+        self,
+        output: Sizes,
+        padded: Sizes,
+        interior: tuple[slice, ...],
+        places: tuple[tuple[slice, ...], ...],
+        disjoint: bool,
+        complete: bool,
+    ) -> None:
+        self.output, self.padded, self.interior, self.places = output, padded, interior, places
+        self.disjoint, self.complete = disjoint, complete
 
 
 @functools.lru_cache(maxsize=256)
