@@ -108,6 +108,11 @@ def test_headers_and_empty_lines_count(rng, tmp_path, small_chunks):
         load_year_prediction_msd(write(tmp_path, [HEADER, "", *lines[:5], "  ", *lines[5:]]))
 
 
+def test_the_first_line_after_a_header_can_be_wrong(rng, tmp_path):
+    with pytest.raises(ValueError, match=r"line 2: there are 90 columns"):
+        load_year_prediction_msd(write(tmp_path, [HEADER, *[line.rpartition(",")[0] for line in songs(3, rng)[0]]]))
+
+
 def test_a_number_of_python_only_is_wrong_too(rng, tmp_path):
     lines, _ = songs(3, rng)
     lines[1] = changed(lines[1], 6, "1_000")
@@ -329,6 +334,14 @@ def test_a_page_in_place_of_the_file_is_not_kept(site, tmp_path):
     with pytest.raises(ValueError, match="line 1: there are 1 columns"):
         load_year_prediction_msd(cache=tmp_path, download=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_that_was_there_is_not_deleted(rng, tmp_path):
+    archive = tmp_path / "yearpredictionmsd.zip"
+    archive.write_bytes(zipped("\n".join(songs(3, rng)[0])))
+    with pytest.raises(ValueError, match="holds 3 rows in place of 515,345"):
+        load_year_prediction_msd(cache=tmp_path)
+    assert archive.exists()
 
 
 def test_a_download_that_breaks_off(site, rng, tmp_path):

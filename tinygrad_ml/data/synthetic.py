@@ -109,8 +109,9 @@ def make_year_prediction_like(rows: int = 5000, rng: Any = None) -> YearPredicti
 
     Examples
     --------
-    >>> make_year_prediction_like(1000, rng=0)
-    YearPrediction(1,000 songs of the years 1935 to 2011; 900 rows to train, 100 to test: synthetic, split by artist)
+    >>> songs = make_year_prediction_like(1000, rng=0)
+    >>> songs.X.shape, songs.X[songs.test].shape, songs.split
+    ((1000, 90), (100, 90), 'synthetic, split by artist')
     """
     _at_least("make_year_prediction_like", rows=(rows, 10))
     rng = np.random.default_rng(rng)
