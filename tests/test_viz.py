@@ -246,6 +246,23 @@ def test_crossings_that_can_be_avoided_are():
             assert (p[0, 0] - q[0, 0]) * (p[-1, 0] - q[-1, 0]) > 0
 
 
+def crossings(arrows, places):
+    return sum(
+        (places[a] - places[b]) * (places[p] - places[q]) < 0 for (a, p), (b, q) in itertools.combinations(arrows, 2)
+    )
+
+
+def test_crossings_are_near_the_fewest_of_all_orders(rng):
+    found = fewest = 0
+    for _ in range(20):
+        arrows = [(i, 4 + j) for i in range(4) for j in rng.choice(4, 2, replace=False)]
+        x = layered([(1, 1)] * 8, arrows).centres[:, 0]
+        found += crossings(arrows, x)
+        orders = list(itertools.permutations(range(4)))
+        fewest += min(crossings(arrows, (*upper, *lower)) for upper in orders for lower in orders)
+    assert fewest <= found <= 1.05 * fewest
+
+
 def test_a_chain_is_a_straight_line():
     layout = layered([(1, 0.5), (3, 0.5), (0.2, 0.5), (2, 0.5)], [(0, 1), (1, 2), (2, 3)])
     assert np.ptp(layout.centres[:, 0]) < 1e-9
@@ -331,6 +348,8 @@ def test_the_boundary_is_where_the_probabilities_are_equal(name):
     ax = plot_decision_boundary(CLASSIFIERS[name], SQUARE, [0, 1, 0, 1], resolution=60)
     lines = np.concatenate([p.vertices for c in ax.collections for p in c.get_paths() if len(p.vertices) == 60])
     np.testing.assert_allclose(lines[:, 0], where, atol=1e-3)
+    left, right = np.asarray(ax.images[0].get_array())[0, [0, -1]]
+    assert left[2] > left[0] and right[0] > right[2]  # blue is the first class, orange the second
 
 
 def test_labels_alone_and_three_classes():

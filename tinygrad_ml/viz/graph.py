@@ -24,7 +24,8 @@ def draw_graph(what: Any, *args: Any, module: Any = None, limit: int = 40, ax: A
     Parameters
     ----------
     what : Tensor or callable
-        A computed Tensor; or a function or module, which is called with `args`.
+        A computed Tensor; or a function or module, which is called once with `args`. A module in training mode then
+        behaves as in training: call its ``eval()`` first where it keeps running statistics.
     *args
         Arrays of floating-point numbers, also in lists, tuples and dicts, are handed over as Tensors that require
         gradients.
