@@ -26,16 +26,17 @@ from .tensor import Tensor
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from . import gradcheck, nn, optim, training
+    from . import data, gradcheck, nn, optim, training
 
 __version__ = "0.1.0"
 
-_LOADED_WHEN_USED = ("gradcheck", "nn", "optim", "training")
+_LOADED_WHEN_USED = ("data", "gradcheck", "nn", "optim", "training")
 tensor = Tensor
 keep_freed_memory()
 
 __all__ = [
     "Tensor",
+    "data",
     "defvjp",
     "elu",
     "enable_grad",

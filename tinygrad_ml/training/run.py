@@ -176,7 +176,6 @@ class Run:
 
     def _begun(self) -> Iterator[Any]:
         self._parameters = self._named_parameters()
-        self._at = Position(self._at.epochs, self._at.steps)
         for callback in self.settings.callbacks:
             callback.on_epoch_begin(self)
         if self.settings.checkpoint is not None:

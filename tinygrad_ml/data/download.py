@@ -1,0 +1,70 @@
+"""A file from the network, once, with its checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+TIMEOUT = 60
+CHUNK_BYTES = 1 << 20
+
+
+def checksum(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def recorded_checksum(path: Path) -> str | None:
+    """What stands beside a file, as the program sha256sum writes it."""
+    record = _record(path)
+    return record.read_text("ascii").split()[0] if record.exists() else None
+
+
+def record_checksum(path: Path, digest: str) -> None:
+    _record(path).write_text(f"{digest}  {path.name}\n", "ascii")
+
+
+def compare(path: Path, digest: str, expected: str | None, fix: str) -> None:
+    if expected is not None and digest != expected.lower():
+        raise ValueError(f"{path.name} has the sha256 checksum {digest} in place of {expected}: {fix}")
+
+
+def fetch(url: str, path: Path, expected: str | None, progress: bool) -> None:
+    """Save what is at `url` as `path`, where nothing appears unless it is whole and has the checksum.
+
+    Raises
+    ------
+    ConnectionError
+        Where it cannot be had, or not to its end.
+    ValueError
+        Where the checksum is another.
+    """
+    from tqdm import tqdm
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, open(unfinished, "wb") as file:
+            length = answer.headers["Content-Length"]
+            size = int(length) if length else None
+            with tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=None if progress else True) as bar:
+                while chunk := answer.read(CHUNK_BYTES):
+                    file.write(chunk)
+                    bar.update(len(chunk))
+            if size is not None and file.tell() != size:
+                raise ConnectionError(f"the download of {url} ended after {file.tell()} of {size} bytes; try again")
+        compare(path, checksum(unfinished), expected, f"what is at {url} is not what was expected; nothing was kept")
+        os.replace(unfinished, path)
+    except (urllib.error.URLError, TimeoutError) as error:
+        raise ConnectionError(
+            f"{url} cannot be downloaded: {error}; fetch it where there is a network, and give its path"
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
