@@ -427,6 +427,15 @@ def test_a_gradient_that_is_not_finite_is_named_before_the_parameters_change(val
     assert_same(module.state_dict(), reference.state_dict())
 
 
+def test_parameters_that_only_the_optimizer_has_are_named_too():
+    module, scale = nn.Linear(FEATURES, CLASSES, rng=0), nn.Parameter(np.inf)
+    optimizer = optim.SGD([*module.parameters(), scale])
+    with pytest.raises(
+        FloatingPointError, match="the loss is inf; not finite are the parameters parameter 2 of the opt"
+    ):
+        fit(module, lambda out, y: cross_entropy(out, y) * scale, optimizer, table(), epochs=1)
+
+
 def test_gradients_whose_squares_overflow_are_no_error():
     module = nn.Linear(FEATURES, 1, rng=0)
     before = module.weight.numpy().copy()
@@ -546,6 +555,31 @@ def test_without_resume_a_checkpoint_is_replaced(tmp_path: Path):
     train("Adam", path, epochs=1)
     assert_same(train("Adam", path, epochs=2, resume=False), train("Adam", epochs=2))
     assert_same(train("Adam", path), train("Adam"))
+
+
+def test_a_loss_that_is_learned_and_random_resumes(tmp_path: Path):
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            self.scale, self.dropout = nn.Parameter(1.0), nn.Dropout(rng=0)
+
+        def forward(self, outputs: Any, targets: Any) -> Any:
+            modes.append(self.dropout.training)
+            return cross_entropy(self.dropout(outputs) * self.scale, targets) + self.scale**2
+
+    def trained(checkpoint: Any = None, callbacks: Any = ()) -> list[Any]:
+        module, loss = Net(), Scaled().eval()
+        optimizer = optim.Adam([*module.parameters(), *loss.parameters()], lr=0.1)
+        fit(module, loss, optimizer, batches_in_order(), epochs=2, validation=batches_in_order(ROWS),
+            checkpoint=checkpoint, callbacks=callbacks)  # fmt: skip
+        assert not loss.training
+        return [module.state_dict(), loss.state_dict()]
+
+    modes: list[bool] = []
+    whole = trained()
+    assert modes == ([True] * BATCHES + [False]) * 2
+    with pytest.raises(Killed):
+        trained(tmp_path / "run.npz", [KillAt(BATCHES + 1, die)])
+    assert_same(trained(tmp_path / "run.npz"), whole)
 
 
 def test_early_stopping_is_final(tmp_path: Path):
@@ -912,6 +946,7 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta must be 0 or more, got -1"),
     (lambda: EarlyStopping(mode="less"), ValueError, "mode must be 'min' or 'max', got 'less'"),
     (lambda: call(early_stopping=EarlyStopping(monitor="auc")), ValueError, "no column 'auc' to monitor; there are"),
+    (lambda: call(checkpoint=""), ValueError, "must end in .npz, got"),
     (lambda: call(checkpoint="run.pt"), ValueError, "must end in .npz, got run.pt"),
     (lambda: Checkpoint("a.npz", every_steps=0), ValueError, "every_steps must be a whole number from 1, got 0"),
     (lambda: call(data=3), TypeError, r"data must be a tuple of arrays \(X, y\), or an iterable .* got int"),
