@@ -1,6 +1,6 @@
 """Training: one call that fits a module to data, and what happened in it."""
 
-from .batches import Batches
+from . import checkpoints
 from .callbacks import Callback, EarlyStopping
 from .checkpoints import Checkpoint
 from .evaluation import accuracy, evaluate
@@ -8,4 +8,4 @@ from .fit import fit
 from .history import History
 from .run import Run
 
-__all__ = ["Batches", "Callback", "Checkpoint", "EarlyStopping", "History", "Run", "accuracy", "evaluate", "fit"]
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "History", "Run", "accuracy", "checkpoints", "evaluate", "fit"]

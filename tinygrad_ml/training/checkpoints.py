@@ -60,10 +60,22 @@ def write(path: Any, tree: Any) -> None:
 def read(path: Any) -> Any:
     """What `write` has written.
 
+    Of a run that is the state of the module under "module", of its optimizer, of its history and so on.
+
     Raises
     ------
     ValueError
         Where the file is something else.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "state.npz")
+    ...     write(path, {"module": {"weight": np.ones(2)}, "steps": 3})
+    ...     read(path)
+    {'module': {'weight': array([1., 1.])}, 'steps': 3}
     """
     arrays = saving.read(path)
     if _STRUCTURE not in arrays:

@@ -54,11 +54,12 @@ def measure(
     module: Module, loss: Callable[..., Any], batches: Iterable[Any], metrics: Mapping[str, Callable[..., Any]]
 ) -> dict[str, float]:
     """As `evaluate`, of batches."""
-    modes = [(part, part.training) for part in module.modules()]
+    modes = [(part, part.training) for part in modules(module, loss)]
     total, count = 0.0, 0
     outputs, targets = [], []
     try:
-        module.eval()
+        for part, _ in modes:
+            part.training = False
         with no_grad():
             for batch in batches:
                 batch = checked_batch(batch)
@@ -79,6 +80,11 @@ def measure(
         everything = np.concatenate(outputs), np.concatenate(targets)
         measured.update({name: float(metric(*everything)) for name, metric in metrics.items()})
     return measured
+
+
+def modules(module: Module, loss: Any) -> list[Module]:
+    """All that have a mode; a loss may be a module too."""
+    return [*module.modules(), *(loss.modules() if isinstance(loss, Module) else [])]
 
 
 def named_metrics(metrics: Metrics) -> dict[str, Callable[[Any, Any], Any]]:

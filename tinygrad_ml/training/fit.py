@@ -74,7 +74,8 @@ def fit(
     early_stopping : int or EarlyStopping, optional
         Epochs without an improvement after which to stop, with the best parameters.
     checkpoint : path or Checkpoint, optional
-        A file in ``.npz`` for the state of the run, written after every epoch, at the end and upon Ctrl-C.
+        A file in ``.npz`` for the state of the run, written after every epoch, at the end and upon Ctrl-C. It has the
+        parameters of the last step; those that early stopping finds best are kept beside them.
     resume : bool, default=True
         Go on from the checkpoint, where there is one, to the same bits as if there had been no interruption.
     progress : bool, optional
@@ -94,7 +95,8 @@ def fit(
 
     Notes
     -----
-    A resumed run draws the same random numbers if all its generators are attributes of the modules and of the data.
+    A resumed run draws the same random numbers if all its generators are attributes of the modules (also of a loss
+    that is one) and of the data.
     An epoch that `steps` or a callback cuts short has its record in the history, but not in the checkpoint; a longer
     run goes on amidst the epoch.
 
@@ -132,7 +134,7 @@ def fit(
         clip_value=_limit("clip_value", clip_value),
         accumulate=int(_count("accumulate", accumulate, 1)),
         callbacks=as_callbacks(callbacks, early_stopping),
-        checkpoint=Checkpoint(checkpoint) if checkpoint and not isinstance(checkpoint, Checkpoint) else checkpoint,
+        checkpoint=_checkpoint(checkpoint),
         resume=resume,
         progress=progress,
     )
@@ -171,6 +173,10 @@ def _count(name: str, value: Any, least: int) -> float:
     if isinstance(value, bool) or value != int(value) or value < least:
         raise ValueError(f"fit: {name} must be a whole number from {least}, got {value}")
     return int(value)
+
+
+def _checkpoint(checkpoint: Any) -> Checkpoint | None:
+    return checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
 
 def _limit(name: str, value: Any) -> float | None:

@@ -156,7 +156,8 @@ class History:
 def _append(columns: dict[str, list[Any]], record: dict[str, Any]) -> None:
     if columns and columns.keys() != record.keys():
         raise ValueError(
-            f"History: expected {', '.join(columns)}, got {', '.join(record)}; records have the same names"
+            f"History: expected {', '.join(columns)}, got {', '.join(record)}; a run that goes on, also from a "
+            "checkpoint, measures the same things all the time"
         )
     for name, value in record.items():
         columns.setdefault(name, []).append(value)

@@ -10,15 +10,15 @@ import numpy as np
 from ..nn import Module
 
 
-def generators_of_module(module: Module) -> list[np.random.Generator]:
-    """Those in the attributes of a module and of all inside, once each."""
-    return _unique(item for part in module.modules() for value in vars(part).values() for item in _within(value))
+def generators_of_modules(modules: list[Module]) -> list[np.random.Generator]:
+    """Those in their attributes, once each."""
+    return unique(item for module in modules for value in vars(module).values() for item in _within(value))
 
 
 def generators_of_data(data: Any) -> list[np.random.Generator]:
     """Those in the attributes of data, of which `rng` may be a property."""
     attributes = [getattr(data, "rng", None), *getattr(data, "__dict__", {}).values()]
-    return _unique(item for value in attributes for item in _within(value))
+    return unique(item for value in attributes for item in _within(value))
 
 
 def _within(value: Any) -> Iterator[np.random.Generator]:
@@ -32,7 +32,8 @@ def _within(value: Any) -> Iterator[np.random.Generator]:
             yield from _within(item)
 
 
-def _unique(generators: Iterable[np.random.Generator]) -> list[np.random.Generator]:
+def unique(generators: Iterable[np.random.Generator]) -> list[np.random.Generator]:
+    """Each once, in order."""
     return list({id(generator): generator for generator in generators}.values())
 
 

@@ -18,12 +18,12 @@ from ..tensor import Tensor
 from .batches import checked_batch, rows
 from .callbacks import Callback
 from .checkpoints import Checkpoint
-from .evaluation import measure
+from .evaluation import measure, modules
 from .finiteness import error_of_loss, require_finite_gradients
 from .history import History
 from .interrupts import Interrupts
 from .progress import Progress
-from .randomness import generators_of_data, generators_of_module, restore, states
+from .randomness import generators_of_data, generators_of_modules, restore, states, unique
 
 
 @dataclass
@@ -94,8 +94,10 @@ class Run:
         self._progress = Progress(settings.progress)
         self._on_step_end = [c for c in settings.callbacks if type(c).on_step_end is not Callback.on_step_end]
         self._of_data = generators_of_data(data)
-        every = [*generators_of_module(module), *self._of_data, *generators_of_data(settings.validation)]
-        self._generators = list({id(generator): generator for generator in every}.values())
+        parts = modules(module, loss)
+        self._generators = unique(
+            [*generators_of_modules(parts), *self._of_data, *generators_of_data(settings.validation)]
+        )
         self._parameters = self._named_parameters()
 
     @property
@@ -114,10 +116,11 @@ class Run:
 
     def go(self) -> History:
         """Train to the end."""
-        modes = [(module, module.training) for module in self.module.modules()]
+        modes = [(module, module.training) for module in modules(self.module, self.loss)]
         try:
             with Interrupts() as self._interrupts:
-                self.module.train()
+                for module, _ in modes:
+                    module.training = True
                 if self.settings.checkpoint is not None and self.settings.resume:
                     self._resume(self.settings.checkpoint)
                 self._progress.begin(self._total(), self.step)
@@ -149,11 +152,17 @@ class Run:
 
     def _named_parameters(self) -> list[tuple[str, Any]]:
         """Those of the module by name, then those that only the optimizer knows."""
-        named = {id(parameter): (name, parameter) for name, parameter in self.module.named_parameters()}
-        for i, group in enumerate(self.optimizer.param_groups):
-            for j, parameter in enumerate(group["params"]):
-                named.setdefault(id(parameter), (f"parameter {j} of the optimizer's group {i}", parameter))
-        return list(named.values())
+        return [*self.module.named_parameters(), *self._outside().items()]
+
+    def _outside(self) -> dict[str, Any]:
+        """The parameters of the optimizer that the module has not, as of a loss that is learned."""
+        own = {id(parameter) for parameter in self.module.parameters()}
+        return {
+            f"parameter {j} of the optimizer's group {i}": parameter
+            for i, group in enumerate(self.optimizer.param_groups)
+            for j, parameter in enumerate(group["params"])
+            if id(parameter) not in own
+        }
 
     # An epoch
 
@@ -176,7 +185,6 @@ class Run:
 
     def _begun(self) -> Iterator[Any]:
         self._parameters = self._named_parameters()
-        self._at = Position(self._at.epochs, self._at.steps)
         for callback in self.settings.callbacks:
             callback.on_epoch_begin(self)
         if self.settings.checkpoint is not None:
@@ -318,6 +326,7 @@ class Run:
         self.settings.checkpoint.write(
             {
                 "module": self.module.state_dict(),
+                "outside": {name: parameter.data for name, parameter in self._outside().items()},
                 **{
                     name: [(type(part).__name__, part.state_dict()) for part in parts]
                     for name, parts in self._stateful_parts().items()
@@ -342,6 +351,8 @@ class Run:
             for name, parts in stateful.items():
                 _require_same_kinds(name, parts, [kind for kind, _ in tree[name]])
             self.module.load_state_dict(tree["module"])
+            for name, parameter in self._outside().items():
+                parameter.data[...] = tree["outside"][name]
             for name, parts in stateful.items():
                 for part, (_, state) in zip(parts, tree[name], strict=True):
                     part.load_state_dict(state)
