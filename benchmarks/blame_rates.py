@@ -352,4 +352,6 @@ if __name__ == "__main__":
     print(f"seed {drawn}")
     print(blame_rates(np.random.default_rng(drawn)))
     plain, as_recorded = cost(np.random.default_rng(drawn))
-    print(f"200 operations on large arrays: the time of {plain:.1f} forwards on arrays, {as_recorded:.1f} recorded ones")
+    print(
+        f"200 operations on large arrays: the time of {plain:.1f} forwards on arrays, {as_recorded:.1f} recorded ones"
+    )
