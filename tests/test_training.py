@@ -582,6 +582,20 @@ def test_a_loss_that_is_learned_and_random_resumes(tmp_path: Path):
     assert_same(trained(tmp_path / "run.npz"), whole)
 
 
+def test_what_callbacks_have_frozen_stays_frozen(tmp_path: Path):
+    class Freeze(Callback):
+        def on_epoch_begin(self, run: Any) -> None:
+            run.module.norm.training = run.epoch == 1
+            run.module.first.requires_grad_(run.epoch != 2)
+
+    whole = train("weights in Fortran order", callbacks=[Freeze()])
+    checkpoint = Checkpoint(tmp_path / "run.npz", every_steps=1)
+    for at in (BATCHES + 2, BATCHES + 4, 2 * BATCHES + 2):
+        with pytest.raises(Killed):
+            train("weights in Fortran order", checkpoint, [Freeze(), KillAt(at, die)])
+    assert_same(train("weights in Fortran order", checkpoint, [Freeze()]), whole)
+
+
 def test_early_stopping_is_final(tmp_path: Path):
     path = tmp_path / "run.npz"
     stopping = {"early_stopping": EarlyStopping(1, monitor="step")}  # which only grows
