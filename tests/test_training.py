@@ -38,6 +38,11 @@ ROWS, FEATURES, CLASSES, BATCH = 37, 40, 3, 8
 BATCHES = math.ceil(ROWS / BATCH)
 
 
+@pytest.fixture(autouse=True)
+def _seed_for_other_processes(request: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("TEST_SEED", str(request.config.getoption("--seed")))
+
+
 class Net(nn.Module):
     """With all that has a state: parameters, buffers, a generator."""
 
@@ -52,7 +57,7 @@ class Net(nn.Module):
 
 
 def table(seed: int = 0, dtype: Any = np.float64) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([int(os.environ.get("TEST_SEED", "0")), seed])
     return rng.normal(size=(ROWS, FEATURES)).astype(dtype), rng.integers(CLASSES, size=ROWS)
 
 
