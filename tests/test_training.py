@@ -978,6 +978,7 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: call(batch_size=0), ValueError, "batch_size=0 must be at least 1"),
     (lambda: call(validation=[]), ValueError, "evaluate: the data has no rows"),
     (lambda: call(loss=lambda out, y: out), TypeError, r"a Tensor of a single number, got shape \(32, 3\)"),
+    (lambda: call(loss=lambda out, y: out[:1, 0]), TypeError, r"a single number, got shape \(1,\); take a mean"),
     (lambda: call(loss=lambda out, y: 1.0), TypeError, "a Tensor of a single number, got float"),
     (lambda: call(module=NoTensor()), TypeError, "a single number, got .*float.*see that the module computes with"),
     (lambda: accuracy(np.ones(3), np.ones(3)), ValueError, r"the shapes \(3,\) and \(3,\)"),

@@ -287,7 +287,7 @@ class Run:
                 mean = value
             else:
                 part = rows(batch) / total
-                loss.backward(np.array(part, loss.dtype))
+                loss.backward(part)
                 mean += part * value
         require_finite_gradients(self._parameters, self._where)
         return mean
@@ -297,7 +297,7 @@ class Run:
 
     @staticmethod
     def _number(loss: Any) -> float:
-        if not isinstance(loss, Tensor) or loss.size != 1:
+        if not isinstance(loss, Tensor) or loss.shape != ():
             raise TypeError(
                 "fit: loss(outputs, targets) must return a Tensor of a single number, got "
                 f"{f'shape {loss.shape}' if isinstance(loss, Tensor) else type(loss).__name__}; "
