@@ -38,6 +38,11 @@ ROWS, FEATURES, CLASSES, BATCH = 37, 40, 3, 8
 BATCHES = math.ceil(ROWS / BATCH)
 
 
+@pytest.fixture(autouse=True)
+def _seed_for_other_processes(request: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("TEST_SEED", str(request.config.getoption("--seed")))
+
+
 class Net(nn.Module):
     """With all that has a state: parameters, buffers, a generator."""
 
@@ -52,7 +57,7 @@ class Net(nn.Module):
 
 
 def table(seed: int = 0, dtype: Any = np.float64) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([int(os.environ.get("TEST_SEED", "0")), seed])
     return rng.normal(size=(ROWS, FEATURES)).astype(dtype), rng.integers(CLASSES, size=ROWS)
 
 
@@ -582,6 +587,20 @@ def test_a_loss_that_is_learned_and_random_resumes(tmp_path: Path):
     assert_same(trained(tmp_path / "run.npz"), whole)
 
 
+def test_what_callbacks_have_frozen_stays_frozen(tmp_path: Path):
+    class Freeze(Callback):
+        def on_epoch_begin(self, run: Any) -> None:
+            run.module.norm.training = run.epoch == 1
+            run.module.first.requires_grad_(run.epoch != 2)
+
+    whole = train("weights in Fortran order", callbacks=[Freeze()])
+    checkpoint = Checkpoint(tmp_path / "run.npz", every_steps=1)
+    for at in (BATCHES + 2, BATCHES + 4, 2 * BATCHES + 2):
+        with pytest.raises(Killed):
+            train("weights in Fortran order", checkpoint, [Freeze(), KillAt(at, die)])
+    assert_same(train("weights in Fortran order", checkpoint, [Freeze()]), whole)
+
+
 def test_early_stopping_is_final(tmp_path: Path):
     path = tmp_path / "run.npz"
     stopping = {"early_stopping": EarlyStopping(1, monitor="step")}  # which only grows
@@ -959,6 +978,7 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: call(batch_size=0), ValueError, "batch_size=0 must be at least 1"),
     (lambda: call(validation=[]), ValueError, "evaluate: the data has no rows"),
     (lambda: call(loss=lambda out, y: out), TypeError, r"a Tensor of a single number, got shape \(32, 3\)"),
+    (lambda: call(loss=lambda out, y: out[:1, 0]), TypeError, r"a single number, got shape \(1,\); take a mean"),
     (lambda: call(loss=lambda out, y: 1.0), TypeError, "a Tensor of a single number, got float"),
     (lambda: call(module=NoTensor()), TypeError, "a single number, got .*float.*see that the module computes with"),
     (lambda: accuracy(np.ones(3), np.ones(3)), ValueError, r"the shapes \(3,\) and \(3,\)"),

@@ -287,7 +287,7 @@ class Run:
                 mean = value
             else:
                 part = rows(batch) / total
-                loss.backward(np.array(part, loss.dtype))
+                loss.backward(part)
                 mean += part * value
         require_finite_gradients(self._parameters, self._where)
         return mean
@@ -297,7 +297,7 @@ class Run:
 
     @staticmethod
     def _number(loss: Any) -> float:
-        if not isinstance(loss, Tensor) or loss.size != 1:
+        if not isinstance(loss, Tensor) or loss.shape != ():
             raise TypeError(
                 "fit: loss(outputs, targets) must return a Tensor of a single number, got "
                 f"{f'shape {loss.shape}' if isinstance(loss, Tensor) else type(loss).__name__}; "
@@ -331,6 +331,7 @@ class Run:
                     name: [(type(part).__name__, part.state_dict()) for part in parts]
                     for name, parts in self._stateful_parts().items()
                 },
+                "flags": self._flags(),
                 "generators": states(self._generators),
                 "history": self.history.state_dict(),
                 "position": vars(self._at),
@@ -356,6 +357,7 @@ class Run:
             for name, parts in stateful.items():
                 for part, (_, state) in zip(parts, tree[name], strict=True):
                     part.load_state_dict(state)
+            self._restore_flags(tree["flags"])
             restore(self._generators, tree["generators"])
             self.history.load_state_dict(tree["history"])
             self._at = Position(**tree["position"])
@@ -365,18 +367,24 @@ class Run:
                 f"fit: the checkpoint {checkpoint.path} is of another run: {error}. Pass checkpoint= another path, or "
                 "resume=False to replace it"
             ) from error
-        self._lay_out()
         self.resumed = True
 
-    def _lay_out(self) -> None:
-        """Give arrays that the optimizer has moved into its vector the order in memory that they have there.
+    def _flags(self) -> dict[str, dict[str, Any]]:
+        """What callbacks may have switched, and the order of arrays in memory, which decides products' last bits."""
+        parameters = self._named_parameters()
+        return {
+            "training": {str(i): module.training for i, module in enumerate(modules(self.module, self.loss))},
+            "requires_grad": {name: parameter.requires_grad for name, parameter in parameters},
+            "is_contiguous": {name: parameter.data.flags.c_contiguous for name, parameter in parameters},
+        }
 
-        The order decides the last bits of matrix products.
-        """
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter.requires_grad and self.step:
-                    parameter.data = np.asarray(parameter.data, order="C")
+    def _restore_flags(self, flags: dict[str, dict[str, Any]]) -> None:
+        for i, module in enumerate(modules(self.module, self.loss)):
+            module.training = flags["training"][str(i)]
+        for name, parameter in self._named_parameters():
+            parameter.requires_grad = flags["requires_grad"][name]
+            if flags["is_contiguous"][name]:
+                parameter.data = np.asarray(parameter.data, order="C")
 
 
 def _require_same_kinds(name: str, parts: list[Any], kinds: list[str]) -> None:
