@@ -59,7 +59,6 @@ class Tally:
 
 
 def ours(problem: Problem, seed: int) -> tuple[str, list[int], int]:
-
     report = check_gradient(problem.f, problem.x, problem.gradient, rng=seed)
     traces = [row.trace for row in report.rows if row.trace is not None]
     return str(report.verdict.value), [trace.evaluations for trace in traces], report.evaluations
