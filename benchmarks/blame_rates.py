@@ -1,4 +1,4 @@
-"""How often `gradcheck.blame` names exactly the operation that is wrong: ``python -m benchmarks.blame_rates [seed]``.
+"""How often `gradcheck.blame` names exactly the operation that is wrong: ``python -m benchmarks blame [seed]``.
 
 Random computations of 30 to 200 operations are recorded, and errors are planted in the rules of some of these. Right
 operations that are blamed, and wrong ones that are not, are counted.
@@ -6,7 +6,6 @@ operations that are blamed, and wrong ones that are not, are counted.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -347,11 +346,10 @@ def cost(rng: Rng, rows: int = 1000, columns: int = 100) -> tuple[float, float]:
     return taken / best(lambda: large_computation(x, w)), taken / best(watched)
 
 
-if __name__ == "__main__":
-    drawn = int(sys.argv[1]) if len(sys.argv) > 1 else int(np.random.SeedSequence().entropy % 2**32)  # type: ignore[operator]
-    print(f"seed {drawn}")
-    print(blame_rates(np.random.default_rng(drawn)))
-    plain, as_recorded = cost(np.random.default_rng(drawn))
-    print(
-        f"200 operations on large arrays: the time of {plain:.1f} forwards on arrays, {as_recorded:.1f} recorded ones"
-    )
+def main(arguments: list[str]) -> int:
+    seed = int(arguments[0]) if arguments else int(np.random.SeedSequence().generate_state(1)[0])
+    print(f"seed {seed}")
+    print(blame_rates(np.random.default_rng(seed)))
+    plain, recorded = cost(np.random.default_rng(seed))
+    print(f"200 operations on large arrays: the time of {plain:.1f} forwards, {recorded:.1f} recorded ones")
+    return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 
 import pytest
 
@@ -47,3 +48,8 @@ def test_table_marks_what_is_missed_and_what_is_missing() -> None:
     table = harness.table([line]).splitlines()
     assert len(table[0]) == len(table[1])
     assert table[1].split() == ["W0", "x", "1", "ms", "2.00", "-", "-", "-", "-", "<=", "1.50", "NO"]
+
+
+@pytest.mark.parametrize("module", ["harness", "gradcheck_rates", "blame_rates"])
+def test_what_the_command_line_calls_is_there(module):
+    assert callable(importlib.import_module(f"benchmarks.{module}").main)
