@@ -947,3 +947,10 @@ def test_orders_and_directions_are_positive_integers(name: str, value: Any) -> N
 def test_adjacent_views_of_one_array_may_be_moved_alone(rng: Any) -> None:
     assert check_gradient(pair, (WHOLE[:3], WHOLE[3:]), rng=rng).ok
     assert check_gradient(pair, (WHOLE[::2], WHOLE[1::2]), rng=rng).ok
+
+
+def test_the_engine_warns_of_nothing_beside_the_users_gradient() -> None:
+    """Our own gradient is computed as a further witness, also where it is infinite."""
+    report = check_gradient(lambda x: np.sum(np.sqrt(x)), np.zeros(2), lambda x: np.full(2, np.inf))
+    assert report.verdict is Verdict.NONFINITE
+    assert report.rows[0].witnesses["engine"] == np.inf or np.isnan(report.rows[0].witnesses["engine"])

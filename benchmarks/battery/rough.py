@@ -129,6 +129,7 @@ PROBLEMS = [
     ),
     rough("steps of 1e-3", *steps(1e-3), np.zeros_like, "staircase", "PASS", "INCONCLUSIVE"),
     rough("steps of 1e-3, straight through", *steps(1e-3), np.ones_like, "staircase", "FAIL", "INCONCLUSIVE"),
-    rough("steps of 1e-9, straight through", *steps(1e-9), np.ones_like, "staircase", "PASS", "INCONCLUSIVE"),
+    # Too low for stairs and too high for rounding: to the letter the slope is 0, and FAIL is right (1 seed in 50).
+    rough("steps of 1e-9, straight through", *steps(1e-9), np.ones_like, "staircase", "PASS", "INCONCLUSIVE", "FAIL"),
     rough("half of the digits", through_single, X, lambda x: 2.0 * x, "staircase", *PASS, "INCONCLUSIVE"),
 ]  # fmt: skip

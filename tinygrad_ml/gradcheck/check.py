@@ -347,7 +347,8 @@ class _Check:
             self._engines: Arrays | None = None
             if self.subject.engine is not None:
                 try:
-                    self._engines = self.subject.engine([a.copy() for a in self.subject.wide])
+                    with np.errstate(all="ignore"):
+                        self._engines = self.subject.engine([a.copy() for a in self.subject.wide])
                 except Exception:
                     self._engines = None  # written for another library
         return self._engines
