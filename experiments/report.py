@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
+from tinygrad_ml.files import replacing
+
 #: Okabe and Ito's blue and orange: apart for every kind of colour vision and in grey, and dashed apart besides.
 STYLES: dict[str, dict[str, Any]] = {
     "training": {"color": "#0072B2", "linestyle": "-"},
     "test": {"color": "#E69F00", "linestyle": (0, (4, 1.5))},
 }
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it where the block ends well and removed where not."""
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+from ..files import replacing
 
 TIMEOUT = 60
 CHUNK_BYTES = 1 << 20
@@ -42,28 +43,30 @@ def fetch(url: str, path: Path, expected: str | None, progress: bool) -> None:
     ValueError
         Where the checksum is another.
     """
-    from tqdm import tqdm
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, open(unfinished, "wb") as file:
-            length = answer.headers["Content-Length"]
-            size = int(length) if length else None
-            with tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=None if progress else True) as bar:
-                while chunk := answer.read(CHUNK_BYTES):
-                    file.write(chunk)
-                    bar.update(len(chunk))
-            if size is not None and file.tell() != size:
-                raise ConnectionError(f"the download of {url} ended after {file.tell()} of {size} bytes; try again")
-        compare(path, checksum(unfinished), expected, f"what is at {url} is not what was expected; nothing was kept")
-        os.replace(unfinished, path)
+        with replacing(path) as unfinished:
+            _save(url, unfinished, path.name, progress)
+            fix = f"what is at {url} is not what was expected; nothing was kept"
+            compare(path, checksum(unfinished), expected, fix)
     except (urllib.error.URLError, TimeoutError) as error:
         raise ConnectionError(
             f"{url} cannot be downloaded: {error}; fetch it where there is a network, and give its path"
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+
+
+def _save(url: str, path: Path, name: str, progress: bool) -> None:
+    from tqdm import tqdm
+
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, open(path, "wb") as file:
+        length = answer.headers["Content-Length"]
+        size = int(length) if length else None
+        with tqdm(total=size, desc=name, unit="B", unit_scale=True, disable=None if progress else True) as bar:
+            while chunk := answer.read(CHUNK_BYTES):
+                file.write(chunk)
+                bar.update(len(chunk))
+        if size is not None and file.tell() != size:
+            raise ConnectionError(f"the download of {url} ended after {file.tell()} of {size} bytes; try again")
 
 
 def _record(path: Path) -> Path:

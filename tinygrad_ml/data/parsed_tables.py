@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import math
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+
+from ..files import replacing
 
 FEATURES = 90
 COLUMNS = 1 + FEATURES
@@ -40,22 +41,17 @@ def mapped_table(source: Path, folder: Path, progress: bool) -> tuple[np.ndarray
 
 
 def _parse(source: Path, parsed: Path, progress: bool) -> None:
-    """Write under another name first, so that nobody maps half a file."""
-    unfinished = parsed.with_name(f".{parsed.name}.{os.getpid()}")
     years = []
     try:
-        with open(unfinished, "wb") as file:
+        with replacing(parsed) as unfinished, open(unfinished, "wb") as file:
             for table in _tables(source, progress):
                 file.write(table[:, 1:].astype(NUMBER).data)
                 years.append(table[:, 0].astype(NUMBER))
             if not years:
                 raise ValueError(f"load_year_prediction_msd: {source} holds no rows")
             file.write(np.concatenate(years).data)
-        os.replace(unfinished, parsed)
     except (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise ValueError(f"load_year_prediction_msd: {source} is damaged: {error}; fetch it again") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _tables(source: Path, progress: bool) -> Iterator[np.ndarray]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import replacing
 from . import targets
 from .check import check_gradient
 from .report import Report
@@ -197,15 +198,11 @@ def _draw(report: Report, path: Path, kind: str) -> None:
 
 
 def _write(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write under another name first, so that a reader never sees half a file."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        write(unfinished)
-        os.replace(unfinished, path)
+        with replacing(path) as unfinished:
+            write(unfinished)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _example(arguments: dict[str, Any]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..files import replacing
 
 State = dict[str, np.ndarray]
 
@@ -25,13 +26,8 @@ def write(path: Any, state: State) -> None:
     """
     path = Path(path)
     save = _writer(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(unfinished, "wb") as file:
-            save(file, state)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as unfinished, open(unfinished, "wb") as file:
+        save(file, state)
 
 
 def read(path: Any) -> State:
