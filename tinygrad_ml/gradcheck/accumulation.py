@@ -16,6 +16,7 @@ from ..primitive import Primitive
 from ..tensor import Tensor
 from .complex_step import operations
 from .culprits import Culprit
+from .numeric import index_of
 from .recall import Operation
 from .trial import WrongAnswer, conform
 
@@ -91,7 +92,7 @@ class _Ledger:
         off = np.abs((0 if arrived is None else arrived) - expected)
         if not np.all(np.isfinite(expected)) or np.all(off <= _ROUNDINGS * unit * size):
             return
-        index = tuple([int(k) for k in np.unravel_index(int(np.argmax(off)), np.shape(off))])
+        index = index_of(off, np.argmax(off))
         error = float(np.max(off)) / float(np.max(np.abs(expected)) or np.inf)
         senders = [one.sender.primitive.name + (f" ({one.sender.line})" if one.sender.line else "") for one in sent]
         message = (

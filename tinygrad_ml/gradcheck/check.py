@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..transforms import grad
-from .numeric import slope
+from .numeric import first, index_of
 from .report import Report, Row, Verdict, Worst
 from .subject import Arrays, Subject, arguments, from_function
 from .verdict import Direction, Judgement, draw, judge, product, worst_element
@@ -226,7 +226,7 @@ class _Check:
 
     def _where(self) -> str:
         places = [
-            f"{name}[{', '.join(map(str, np.argwhere(~np.isfinite(a))[0]))}] is {a[~np.isfinite(a)][0]}"
+            f"{name}{list(index := first(~np.isfinite(a)))} is {a[index]}"
             for name, a in zip(self.subject.names, self.subject.wide, strict=True)
             if not np.all(np.isfinite(a))
         ]
@@ -239,8 +239,8 @@ class _Check:
             row = self._row(k, Verdict.PASS)
             row.resolution = 0.0
             return row
-        place = ", ".join(map(str, np.argwhere(~np.isfinite(array))[0]))
-        return self._row(k, Verdict.NONFINITE, f"it is {array[~np.isfinite(array)][0]} at [{place}]")
+        index = first(~np.isfinite(array))
+        return self._row(k, Verdict.NONFINITE, f"it is {array[index]} at {list(index)}")
 
     # Directions
 
@@ -274,10 +274,9 @@ class _Check:
         worst = self._find_worst(moved[0], verdict)
         if worst is None:
             return verdict
-        alone = np.zeros_like(self.subject.wide[moved[0]])
-        alone[worst.index] = draw(self.rng, self.subject.wide[moved[0]], elementwise=True)[worst.index]
-        direction: Direction = [alone if k == moved[0] else None for k in self._all()]
-        is_right = judge(self.subject, self.gradient, direction, self.rng).verdict is Verdict.PASS
+        drawn = draw(self.rng, self.subject.wide[moved[0]], elementwise=True)
+        alone = self.subject.only(moved[0], drawn, worst.index)
+        is_right = judge(self.subject, self.gradient, alone, self.rng).verdict is Verdict.PASS
         return closer if is_right else verdict
 
     def _judge_once(self, moved: Sequence[int], elementwise: bool) -> Judgement:
@@ -302,7 +301,7 @@ class _Check:
             one_element = size / math.sqrt(self.subject.arrays[k].size)
             if max(sharpest.tolerance - rounding, 0) < _SHARP * one_element:
                 finding.share = copy.copy(sharpest)
-                finding.share.direction = [u if i == k else None for i, u in enumerate(sharpest.direction)]
+                finding.share.direction = self.subject.only(k, sharpest.direction[k])
                 finding.share.analytic, finding.share.size = value, size
 
     def _part(self, k: int, judgement: Judgement) -> tuple[float, float, float]:
@@ -327,7 +326,7 @@ class _Check:
         row.evaluations = finding.evaluations
         row.trace, row.bound, row.scale = judgement.slope, judgement.slope.bound, judgement.size
         row.witnesses[self.subject.label] = judgement.analytic
-        engine = self._engine()
+        engine = self._engine
         if engine is not None:
             row.witnesses["engine"] = product([engine[k]], [judgement.direction[k]])[0]
         stepped = self.subject.complex_slope(judgement.direction)
@@ -341,17 +340,16 @@ class _Check:
             row.worst = self._find_worst(k, judgement)
         return row
 
+    @functools.cached_property
     def _engine(self) -> Arrays | None:
         """Our own gradient, where another is checked and the function can be recorded."""
-        if not hasattr(self, "_engines"):
-            self._engines: Arrays | None = None
-            if self.subject.engine is not None:
-                try:
-                    with np.errstate(all="ignore"):
-                        self._engines = self.subject.engine([a.copy() for a in self.subject.wide])
-                except Exception:
-                    self._engines = None  # written for another library
-        return self._engines
+        if self.subject.engine is None:
+            return None
+        try:
+            with np.errstate(all="ignore"):
+                return self.subject.engine([a.copy() for a in self.subject.wide])
+        except Exception:
+            return None  # written for another library
 
     def _doubted(self, k: int, passed: Judgement) -> Judgement:
         """Finite differences are content; is the complex step? Where it points, they look again, at one element."""
@@ -362,18 +360,15 @@ class _Check:
         if abs(stepped[0] - passed.analytic) > passed.tolerance:
             return passed  # it contradicts finite differences too: the function is not analytic
         index = worst_element(self.subject, self.gradient, k, passed.direction[k], self._by_complex_step)
-        alone = np.zeros_like(passed.direction[k])
-        alone[index] = passed.direction[k][index]
-        closer = judge(self.subject, self.gradient, [alone if i == k else None for i in self._all()], self.rng)
+        alone = self.subject.only(k, passed.direction[k], index)
+        closer = judge(self.subject, self.gradient, alone, self.rng)
         return closer if closer.verdict is Verdict.FAIL else passed
 
     def _by_complex_step(self, direction: Direction) -> tuple[float, float]:
         return self.subject.complex_slope(direction) or (math.nan, math.inf)
 
     def _by_differences(self, direction: Direction) -> tuple[float, float]:
-        moved = list(zip(self.subject.wide, direction, strict=True))
-        with np.errstate(all="ignore"):
-            found = slope(lambda t: self.subject.value([a if u is None else a + t * u for a, u in moved]))
+        found = self.subject.slope(direction)
         return found.value, found.bound
 
     def _look_beside(self, k: int, kink: Judgement) -> None:
@@ -381,8 +376,7 @@ class _Check:
         beside = copy.copy(self.subject)
         beside.arrays = [(a + 1e-3 * draw(self.rng, a)).astype(a.dtype) for a in self.subject.arrays]
         beside.wide = [a.astype(w.dtype) for a, w in zip(beside.arrays, self.subject.wide, strict=True)]
-        direction: Direction = [draw(self.rng, a) if i == k else None for i, a in enumerate(beside.wide)]
-        closer = judge(beside, beside.gradient(), direction, self.rng)
+        closer = judge(beside, beside.gradient(), beside.only(k, draw(self.rng, beside.wide[k])), self.rng)
         self.subject.evaluations = beside.evaluations
         if closer.verdict is Verdict.FAIL:
             kink.verdict, kink.reason = Verdict.FAIL, f"{kink.reason}; and beside the kink {closer.reason}"
@@ -394,14 +388,13 @@ class _Check:
         if g.dtype.kind == "c":
             return None
         if not np.all(np.isfinite(g)):
-            index = tuple([int(i) for i in np.argwhere(~np.isfinite(g))[0]])
+            index = first(~np.isfinite(g))
             return Worst(index, float(g[index]), self._expected(k, index, u))
-        engine = self._engine()
+        engine = self._engine
         if engine is not None:
             value, _, rounding = product([engine[k]], [u])
             if abs(value - failed.slope.value) <= failed.slope.bound + rounding:
-                flat = int(np.argmax(np.abs(g - engine[k])))
-                index = tuple([int(i) for i in np.unravel_index(flat, g.shape)])
+                index = index_of(g, np.argmax(np.abs(g - engine[k])))
                 return Worst(index, float(g[index]), float(engine[k][index]))
             self.engine_is_wrong = True
         stepped = self.subject.complex_slope(failed.direction)
@@ -411,9 +404,7 @@ class _Check:
         return Worst(index, float(g[index]), self._expected(k, index, u))
 
     def _expected(self, k: int, index: tuple[int, ...], u: np.ndarray) -> float:
-        alone = np.zeros_like(u)
-        alone[index] = u[index]
-        return self._by_differences([alone if i == k else None for i in self._all()])[0] / float(u[index])
+        return self._by_differences(self.subject.only(k, u, index))[0] / float(u[index])
 
 
 def _worst(judgements: Sequence[Judgement]) -> Judgement | None:

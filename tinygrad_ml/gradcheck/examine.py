@@ -88,7 +88,7 @@ def _fault(trial: Trial, side: Side) -> Culprit | None:
         return None
     if not all(np.all(np.isfinite(a)) for a in (*trial.parts, trial.point.args[side.i])):
         raise Undecided("its arguments or its result are not finite, nor is its gradient")
-    index = tuple([int(k) for k in np.argwhere(~np.isfinite(pulled))[0]])
+    index = numeric.first(~np.isfinite(pulled))
     u = np.zeros(side.shape)
     u[index] = trial.us[side.i][index].real
     slope = trial.along({side.i: u}).numeric([side.i])
@@ -241,7 +241,7 @@ def _worst_element(trial: Trial, side: Side) -> tuple[int, ...] | None:
     places = np.arange(u.size)
     try:
         if trial.is_elementwise([side]):
-            return _unraveled(np.argmax(trial.excess([side])), u.shape)
+            return numeric.index_of(u, np.argmax(trial.excess([side])))
         while places.size > 1:
             halves = np.array_split(places, 2)
             off = []
@@ -255,11 +255,7 @@ def _worst_element(trial: Trial, side: Side) -> tuple[int, ...] | None:
             places = halves[int(np.argmax(off))]
     except Unavailable:
         return None
-    return _unraveled(places[0], u.shape)
-
-
-def _unraveled(place: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple([int(k) for k in np.unravel_index(int(place), shape)])
+    return numeric.index_of(u, places[0])
 
 
 def _only(trial: Trial, side: Side, index: tuple[int, ...] | None) -> Trial | None:

@@ -91,8 +91,7 @@ def check_module(module: Any, loss: Callable[..., Any], *batch: Any, directions:
 
     def value(arrays: Arrays) -> Any:
         with no_grad():
-            out = at(arrays)
-        return out.numpy() if isinstance(out, Tensor) else out
+            return at(arrays)
 
     def gradient(arrays: Arrays) -> Arrays:
         leaves = [Tensor(array, requires_grad=True) for array in arrays]

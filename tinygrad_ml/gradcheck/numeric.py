@@ -145,6 +145,16 @@ def length(values: np.ndarray) -> float:
     return largest * math.sqrt(float(np.sum(np.square(values / largest)))) if largest else 0.0
 
 
+def index_of(array: Any, place: Any) -> tuple[int, ...]:
+    """The index of the element that is number `place` of all elements of `array`."""
+    return tuple([int(k) for k in np.unravel_index(int(place), np.shape(array))])
+
+
+def first(found: Any) -> tuple[int, ...]:
+    """The index of the first element that is True."""
+    return index_of(found, np.argmax(found))
+
+
 class _Entry:
     """An extrapolated value, with what rounding can add to it."""
 
@@ -166,7 +176,7 @@ class _Scheme:
     def __init__(self, power: int, noise: float) -> None:
         self._power, self._noise = power, noise
         self._steps: list[float] = []
-        self.differences: list[float] = []
+        self._differences: list[float] = []
         #: Of every step the value that was extrapolated furthest.
         self._last: list[float] = []
         self._row: list[_Entry] = []
@@ -178,7 +188,7 @@ class _Scheme:
     def add(self, step: float, difference: float) -> None:
         rung, noise = len(self._steps), self._noise / step
         self._steps.append(step)
-        self.differences.append(difference)
+        self._differences.append(difference)
         self.largest = max(self.largest, abs(difference))
         row = [_Entry(rung, 0, difference, noise, math.inf, 0.0)]
         self._doubts.append(self._irregularity(noise))
@@ -207,9 +217,9 @@ class _Scheme:
 
     def _irregularity(self, noise: float) -> float:
         """The change of the last difference where changes do not fall off as those of a smooth function do, else 0."""
-        if len(self.differences) < 3:
+        if len(self._differences) < 3:
             return 0.0
-        a, b, c = self.differences[-3:]
+        a, b, c = self._differences[-3:]
         falls_off = abs(c - b) <= 4 * noise or abs(b - a) >= _RATIO ** (self._power - 0.5) * abs(c - b)
         return 0.0 if falls_off else abs(c - b)
 
@@ -548,9 +558,14 @@ def _matched(direction: Any, x: Any, arrays: list[np.ndarray]) -> list[np.ndarra
     return us
 
 
+def plain(value: Any) -> Any:
+    """The array of a tensor, ours or PyTorch's; anything else as it is."""
+    return value.detach().numpy() if hasattr(value, "requires_grad") else value
+
+
 def as_array(name: str, leaf: Any, label: str) -> np.ndarray:
     """An array or number that the user calls `label`, found to have derivatives."""
-    array = np.asarray(leaf.numpy() if hasattr(leaf, "requires_grad") else leaf)
+    array = np.asarray(plain(leaf))
     if array.dtype.kind not in "fc":
         raise TypeError(
             f"{name}: {label} is of dtype {array.dtype}, and only floating-point numbers have derivatives; write "
@@ -562,7 +577,7 @@ def as_array(name: str, leaf: Any, label: str) -> np.ndarray:
 def as_number(name: str, out: Any) -> Any:
     """What the user's function returned, found to be a real number."""
     try:
-        array = np.asarray(out.detach().numpy() if hasattr(out, "requires_grad") else out)
+        array = np.asarray(plain(out))
     except ValueError:  # a ragged list
         array = np.empty(0, object)
     if array.shape != () or array.dtype.kind not in "fiub":

@@ -12,7 +12,7 @@ from .. import tree
 from ..transforms import value_and_grad
 from .blame import blame
 from .complex_step import along
-from .numeric import as_array, as_number
+from .numeric import Slope, as_array, as_number, plain, slope
 
 Arrays = list[np.ndarray]
 
@@ -96,6 +96,23 @@ class Subject:
         """The gradient that is checked, here or at other arrays."""
         with np.errstate(all="ignore"):
             return self._gradient([a.copy() for a in (self.arrays if arrays is None else arrays)])
+
+    def slope(self, direction: list[Any]) -> Slope:
+        """The derivative along a direction, None for an array that stays, by finite differences."""
+
+        def along(t: float) -> Any:
+            with np.errstate(all="ignore"):
+                moved = [a if u is None else a + t * u for a, u in zip(self.wide, direction, strict=True)]
+            return self.value(moved)
+
+        return slope(along)
+
+    def only(self, k: int, u: np.ndarray, index: tuple[int, ...] | None = None) -> list[Any]:
+        """The direction in which array `k` alone moves, by `u`, and of it only the element at `index`, if given."""
+        if index is not None:
+            u, whole = np.zeros_like(u), u
+            u[index] = whole[index]
+        return [u if i == k else None for i in range(len(self.arrays))]
 
     def complex_slope(self, direction: list[Any]) -> tuple[float, float] | None:
         """The derivative along a direction by the complex step, and its rounding error; None where it has none."""
@@ -218,8 +235,7 @@ def matched(
         )
     gradients = []
     for name, array in zip(names, arrays, strict=True):
-        value = given[name]
-        g = np.asarray(value.numpy() if hasattr(value, "numpy") and hasattr(value, "requires_grad") else value)
+        g = np.asarray(plain(given[name]))
         if g.shape != array.shape:
             raise ValueError(f"{caller}: the gradient of {name} has shape {g.shape}, and {name} itself {array.shape}")
         if g.dtype.kind not in ("fc" if array.dtype.kind == "c" else "f"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .numeric import Slope, length, slope
+from .numeric import Slope, index_of, length
 from .report import Verdict
 from .subject import Arrays, Subject
 
@@ -111,13 +111,7 @@ def product(gradient: Sequence[np.ndarray], direction: Direction) -> tuple[float
 
 def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.random.Generator) -> Judgement:
     """The verdict on `gradient` in one direction."""
-
-    def along(t: float) -> Any:
-        with np.errstate(all="ignore"):
-            moved = [a if u is None else a + t * u for a, u in zip(subject.wide, direction, strict=True)]
-        return subject.value(moved)
-
-    found = slope(along)
+    found = subject.slope(direction)
     analytic, size, rounding = product(gradient, direction)
     verdict = Judgement(direction, found, analytic, size, found.bound + rounding)
     if "nonfinite" in found.findings:
@@ -145,26 +139,7 @@ def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.rand
     elif verdict.tolerance < abs(analytic - found.value) <= _TRUST * size:
         verdict.tolerance = abs(analytic - found.value)
     elif abs(analytic - found.value) > verdict.tolerance and not _has_appealed(subject, gradient, verdict, rng):
-        if found.stair and abs(analytic) <= 1e-3 * abs(found.value):
-            verdict.verdict = Verdict.INCONCLUSIVE
-            verdict.reason = (
-                f"the function is a staircase with steps of {found.stair:.1g}: flat close by, as the gradient says, "
-                f"but it climbs with {found.value:.6g} from step to step"
-            )
-            return verdict
-        stepped = subject.complex_slope(direction)
-        if stepped is not None and abs(analytic - found.value) <= _SIGHT * size:
-            if abs(stepped[0] - analytic) <= min(stepped[1] + rounding, 0.01 * abs(analytic - found.value)):
-                verdict.verdict = Verdict.INCONCLUSIVE
-                verdict.reason = (
-                    f"finite differences object by {abs(analytic - found.value):.1g}, but the complex step sides with "
-                    "the gradient: the function is noisier than it shows"
-                )
-                return verdict
-        verdict.verdict = Verdict.FAIL
-        verdict.reason = (
-            f"the derivative is {found.value:.10g} to within {found.bound:.1g}, and the gradient says {analytic:.10g}"
-        )
+        verdict.verdict, verdict.reason = _objection(subject, verdict, rounding)
     elif not verdict.is_seen:
         verdict.verdict = Verdict.INCONCLUSIVE
         verdict.reason = (
@@ -172,6 +147,27 @@ def judge(subject: Subject, gradient: Arrays, direction: Direction, rng: np.rand
             "size: the function is too noisy, too steep or too far from smooth here"
         )
     return verdict
+
+
+def _objection(subject: Subject, judgement: Judgement, rounding: float) -> tuple[Verdict, str]:
+    """What it means that finite differences object to the gradient."""
+    found, analytic = judgement.slope, judgement.analytic
+    distance = abs(analytic - found.value)
+    if found.stair and abs(analytic) <= 1e-3 * abs(found.value):
+        return Verdict.INCONCLUSIVE, (
+            f"the function is a staircase with steps of {found.stair:.1g}: flat close by, as the gradient says, "
+            f"but it climbs with {found.value:.6g} from step to step"
+        )
+    stepped = subject.complex_slope(judgement.direction)
+    is_small = distance <= _SIGHT * judgement.size
+    if stepped is not None and is_small and abs(stepped[0] - analytic) <= min(stepped[1] + rounding, 0.01 * distance):
+        return Verdict.INCONCLUSIVE, (
+            f"finite differences object by {distance:.1g}, but the complex step sides with the gradient: the function "
+            "is noisier than it shows"
+        )
+    return Verdict.FAIL, (
+        f"the derivative is {found.value:.10g} to within {found.bound:.1g}, and the gradient says {analytic:.10g}"
+    )
 
 
 def _has_appealed(subject: Subject, gradient: Arrays, verdict: Judgement, rng: np.random.Generator) -> bool:
@@ -205,11 +201,11 @@ def worst_element(
         for half in halves:
             part = np.zeros(direction.shape)
             part.flat[half] = direction.flat[half]
-            moved: Direction = [part if k == leaf else None for k in range(len(subject.arrays))]
+            moved = subject.only(leaf, part)
             analytic, _, rounding = product(gradient, moved)
             truth, error = derivative(moved)
             # What is wrong in relation to what could be seen; not a number is most wrong.
             wrong = abs(analytic - truth) / (error + rounding + 1e-300)
             excess.append(math.inf if math.isnan(analytic) else wrong)
         places = halves[int(excess[1] > excess[0])]
-    return tuple([int(k) for k in np.unravel_index(places[0], direction.shape)])
+    return index_of(direction, places[0])
