@@ -291,9 +291,7 @@ def binary_cross_entropy(input: Any, target: Any, reduction: str = "mean", weigh
     >>> binary_cross_entropy(np.array([0.5, 1.0, 0.0]), np.array([0.0, 1.0, 1.0]), reduction="none").round(4)
     array([  0.6931,   0.    , 100.    ])
     """
-    input, target = _floating(input), _floating(target)
-    _check_same_shape("binary_cross_entropy", "input", input, "target", target)
-    _check_reduction("binary_cross_entropy", reduction)
+    input, target = _pair("binary_cross_entropy", input, target, reduction)
     real = (input.data if hasattr(input, "requires_grad") else input).real
     if not np.all((real >= 0) & (real <= 1)):
         raise ValueError(
@@ -375,9 +373,7 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     >>> float(mse_loss(np.array([1.0, 2.0]), np.array([0.0, 0.0])))
     2.5
     """
-    input, target = _floating(input), _floating(target)
-    _check_same_shape("mse_loss", "input", input, "target", target)
-    _check_reduction("mse_loss", reduction)
+    input, target = _pair("mse_loss", input, target, reduction)
     return _reduce(np.square(input - target), reduction)
 
 
@@ -392,9 +388,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     >>> huber_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none")
     array([0.125, 2.5  ])
     """
-    input, target = _floating(input), _floating(target)
-    _check_same_shape("huber_loss", "input", input, "target", target)
-    _check_reduction("huber_loss", reduction)
+    input, target = _pair("huber_loss", input, target, reduction)
     if delta <= 0:
         raise ValueError(f"huber_loss: delta must be positive, got {delta}")
     d = input - target
@@ -411,9 +405,7 @@ def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     >>> float(l1_loss(np.array([1.0, 2.0]), np.array([0.0, 4.0])))
     1.5
     """
-    input, target = _floating(input), _floating(target)
-    _check_same_shape("l1_loss", "input", input, "target", target)
-    _check_reduction("l1_loss", reduction)
+    input, target = _pair("l1_loss", input, target, reduction)
     return _reduce(_magnitude(input - target), reduction)
 
 
@@ -433,9 +425,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
     >>> smooth_l1_loss(np.array([1.0, 3.0]), np.array([0.0, 0.0]), reduction="none", beta=2.0)
     array([0.25, 2.  ])
     """
-    input, target = _floating(input), _floating(target)
-    _check_same_shape("smooth_l1_loss", "input", input, "target", target)
-    _check_reduction("smooth_l1_loss", reduction)
+    input, target = _pair("smooth_l1_loss", input, target, reduction)
     if beta < 0:
         raise ValueError(f"smooth_l1_loss: beta must be 0 or more, got {beta}")
     return l1_loss(input, target, reduction) if beta == 0 else huber_loss(input, target, reduction, beta) / beta
@@ -508,9 +498,7 @@ def hinge_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     >>> hinge_loss(np.array([2.0, 0.5, 0.5]), np.array([1, 1, -1]), reduction="none")
     array([0. , 0.5, 1.5])
     """
-    input, target = _floating(input), _floating(target)
-    _check_same_shape("hinge_loss", "input", input, "target", target)
-    _check_reduction("hinge_loss", reduction)
+    input, target = _pair("hinge_loss", input, target, reduction)
     _check_signs("hinge_loss", target)
     return _reduce(relu(1 - target * input), reduction)
 
@@ -585,6 +573,14 @@ def _reduce(losses: Any, reduction: str) -> Any:
 def _check_reduction(loss: str, reduction: str, also: str = "") -> None:
     if reduction not in _REDUCTIONS:
         raise ValueError(f"{loss}: reduction must be 'mean'{also}, 'sum' or 'none', got {reduction!r}")
+
+
+def _pair(loss: str, input: Any, target: Any, reduction: str) -> tuple[Any, Any]:
+    """Predictions and targets as arrays of floating-point numbers, found to have one shape."""
+    input, target = _floating(input), _floating(target)
+    _check_same_shape(loss, "input", input, "target", target)
+    _check_reduction(loss, reduction)
+    return input, target
 
 
 def _check_same_shape(loss: str, name: str, a: Any, other: str, b: Any) -> None:
