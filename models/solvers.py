@@ -123,8 +123,8 @@ def descend(name: str, steps: Iterable[Step], start: np.ndarray, max_iter: int, 
     for step in itertools.islice(steps, max_iter + 1):
         if not (np.isfinite(step.loss) and np.isfinite(step.gradient).all()):
             warn(
-                f"{name}: the loss became {step.loss} after {len(curve)} updates, and the parameters are the last finite "
-                "ones; lower learning_rate, or standardise X"
+                f"{name}: the loss became {step.loss} after {len(curve)} updates, and the parameters are the last "
+                "finite ones; lower learning_rate, or standardise X"
             )
             return Solution(before, len(curve), curve)
         if tol is not None and largest(step.gradient) <= tol:
@@ -141,14 +141,14 @@ def descend(name: str, steps: Iterable[Step], start: np.ndarray, max_iter: int, 
         )
     elif tol is not None:
         warn(
-            f"{name}: the gradient's largest element is {largest(step.gradient):.2g} after max_iter={max_iter} updates, "
-            f"above tol={tol:.2g}; raise max_iter or learning_rate, or standardise X"
+            f"{name}: the gradient's largest element is {largest(step.gradient):.2g} after max_iter={max_iter} "
+            f"updates, above tol={tol:.2g}; raise max_iter or learning_rate, or standardise X"
         )
     return Solution(parameters, len(curve), curve)
 
 
 def lbfgs(name: str, loss_gradient: LossGradient, start: np.ndarray, max_iter: int, tol: float) -> Solution:
-    """Limited-memory BFGS, SciPy's, until no element of the gradient is above `tol` or float64 tells no difference.
+    """Limited-memory BFGS, SciPy's, until no element of the gradient is above `tol` or rounding decides.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def newton(
     max_iter: int,
     tol: float,
 ) -> Solution:
-    """Newton's method for a convex loss, until no element of the gradient is above `tol` or float64 tells no difference.
+    """Newton's method for a convex loss, until no element of the gradient is above `tol` or rounding decides.
 
     A step ``-H^-1 g`` is halved until it lowers the loss enough. H is scaled to a diagonal of ones and a little is
     added there, more where it is not positive definite even so: columns that are constant, repeated or zero do no harm.
