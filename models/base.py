@@ -31,6 +31,8 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _solvers: tuple[str, ...] = ("lbfgs", "newton", "gd", "sgd")
+    #: Arguments of the constructor that may be None.
+    _optional: tuple[str, ...] = ()
 
     # What models do in their own ways
 
@@ -246,6 +248,8 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(f"{name}: {argument} must be an integer of at least 1, got {count!r}")
         for argument in ("C", "learning_rate"):
             value: Any = getattr(self, argument, 1.0)
+            if value is None and argument in self._optional:
+                continue
             if not (isinstance(value, numbers.Real) and float(value) > 0):
                 raise ValueError(f"{name}: {argument} must be a number above 0, got {value!r}")
         for argument in ("alpha", "tol"):
