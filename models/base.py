@@ -195,14 +195,18 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         if self.solver in ("gd", "sgd"):
             tol = self.tol if self.solver == "gd" else None
             return solvers.descend(name, self._steps(X, targets, weight, initial), start, self.max_iter, tol)
-        objective = self._objective(X, targets, weight, initial)
         if self.solver == "lbfgs":
-            return solvers.lbfgs(name, objective, start, self.max_iter, self.tol)
+            return self._lbfgs(X, targets, weight, initial)
+        objective = self._objective(X, targets, weight, initial)
 
         def hessian(vector: np.ndarray) -> np.ndarray:
             return self._hessian(self._unravel(vector, initial), X, targets, weight)
 
         return solvers.newton(name, objective, hessian, start, self.max_iter, self.tol)
+
+    def _lbfgs(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any) -> solvers.Solution:
+        objective = self._objective(X, targets, weight, initial)
+        return solvers.lbfgs(type(self).__name__, objective, self._ravel(initial), self.max_iter, self.tol)
 
     def _objective(
         self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any

@@ -157,25 +157,17 @@ class LeastSquaresClassifier(LinearClassifier):
             return 2.0 * codes - 1
         return np.where(codes[:, None] == np.arange(classes), 1.0, -1.0)
 
-    def _check_targets(self, name: str, y: np.ndarray) -> None:
-        if y.ndim not in (1, 2) or not np.isin(y, (-1, 1)).all():
-            others = np.setdiff1d(y, (-1, 1))
-            found = f"{others[0]} among them" if others.size else f"shape {y.shape}"
+    def _check_targets(self, name: str, y: np.ndarray, parameters: Any) -> None:
+        if not ((y == -1) | (y == 1)).all():
             raise ValueError(
-                f"{name}: y must hold -1 and 1, in shape (n_samples,) or (n_samples, n_classes); got {found}. `fit` takes "
-                "classes of any type"
+                f"{name}: y has values such as {y.ravel()[:5].tolist()}; it must have values -1 and 1, and `fit` takes "
+                "labels of any kind"
             )
-
-    def _checked(
-        self, method: str, parameters: Any, X: Any, y: Any, sample_weight: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        X, y, weight = super()._checked(method, parameters, X, y, sample_weight)
-        if np.shape(parameters)[1:] != y.shape[1:]:
+        if y.shape[1:] != np.shape(parameters)[1:]:
             raise ValueError(
-                f"{type(self).__name__}.{method}: parameters have shape {np.shape(parameters)} and y {y.shape}; both must "
-                "have a column for each class, or none"
+                f"{name}: y has shape {y.shape} and parameters {np.shape(parameters)}; both must have a column for each "
+                "class, or none"
             )
-        return X, y, weight
 
     def _steps(
         self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: np.ndarray

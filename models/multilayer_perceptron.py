@@ -8,11 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .base import GradientClassifier
+from .softmax_regression import softmax
 
 Arrays = list[Any]
 
@@ -163,13 +163,11 @@ class MultilayerPerceptron(GradientClassifier):
         self, parameters: Arrays, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, total: float | None = None
     ) -> tuple[float, Arrays]:
         *h, logits = self._forward(parameters, X)
-        losses, p = _cross_entropy(logits, y)
+        losses, _, delta = _cross_entropy(logits, y)
         share = _shares(y, weight)
         strength = self.alpha / (_total(y, weight) if total is None else total)
         slope = _ACTIVATIONS[self.activation][1]
         loss = float(np.sum(share[:, 0] * losses))
-        delta = p
-        delta[np.arange(len(y)), y] -= 1
         delta *= share
         gradient: Arrays = [None] * len(parameters)
         for k in reversed(range(len(parameters))):
@@ -201,12 +199,11 @@ class MultilayerPerceptron(GradientClassifier):
             Rz.append(Rh[k] @ W[:-1] + h[k] @ V[:-1] + V[-1])
             if k + 1 < len(parameters):
                 Rh.append(slope(h[k + 1]) * Rz[k])
-        _, p = _cross_entropy(logits, y)
+        _, p, delta = _cross_entropy(logits, y)
         share = _shares(y, weight)
         strength = self.alpha / _total(y, weight)
         Rdelta = share * p * (Rz[-1] - np.sum(p * Rz[-1], axis=1, keepdims=True))
-        p[np.arange(len(y)), y] -= 1
-        delta = share * p
+        delta *= share
         product: Arrays = [None] * len(parameters)
         for k in reversed(range(len(parameters))):
             w, v = parameters[k][:-1], vector[k][:-1]
@@ -220,28 +217,16 @@ class MultilayerPerceptron(GradientClassifier):
                 )
         return product
 
-    def _checked(
-        self, name: str, parameters: Any, X: Any, y: Any, sample_weight: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        self._check_architecture()
-        X, y, weight = super()._checked(name, parameters, X, y, sample_weight)
-        classes = np.shape(parameters[-1])[1]
-        if y.size and y.max() >= classes:
+    def _check_targets(self, name: str, y: np.ndarray, parameters: Arrays) -> None:
+        n_classes = np.shape(parameters[-1])[1]
+        if y.ndim != 1 or y.dtype.kind not in "iu" or not ((y >= 0) & (y < n_classes)).all():
             raise ValueError(
-                f"{type(self).__name__}.{name}: y has the class {y.max()}, and the parameters are those of {classes} "
-                f"classes, 0 to {classes - 1}"
-            )
-        return X, y, weight
-
-    def _check_targets(self, name: str, y: np.ndarray) -> None:
-        if y.ndim != 1 or y.dtype.kind not in "iu" or (y.size and y.min() < 0):
-            raise ValueError(
-                f"{name}: y must hold the numbers of classes, whole numbers from 0, of shape (n_samples,); got "
-                f"{y.dtype} of shape {y.shape}"
-                + (f" with {y.min()}" if y.size and y.dtype.kind in "iu" else "")
+                f"{name}: y has shape {y.shape}, dtype {y.dtype} and values such as {y.ravel()[:5].tolist()}; it must "
+                f"have shape (n_samples,) and the integers 0 to {n_classes - 1}, and `fit` takes labels of any kind"
             )
 
     def _check_parameters(self, name: str, parameters: Any, X: np.ndarray) -> None:
+        self._check_architecture()
         expected, rows = [], X.shape[1] + 1
         for width in (*self.hidden_layer_sizes, None):
             expected.append((rows, width))
@@ -302,7 +287,7 @@ class MultilayerPerceptron(GradientClassifier):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, in the order of `classes_`; of shape (n_samples, n_classes)."""
-        return softmax(self._logits(X), axis=1)
+        return softmax(self._logits(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each sample, of shape (n_samples,)."""
@@ -310,14 +295,22 @@ class MultilayerPerceptron(GradientClassifier):
         return self.classes_[codes]
 
 
-def _cross_entropy(logits: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``-log p_y`` of each row, and p, for which the logits' array is used."""
-    logits -= np.max(logits, axis=1, keepdims=True)
-    picked = logits[np.arange(len(y)), y]
-    p = np.exp(logits, out=logits)
-    sums = np.sum(p, axis=1, keepdims=True)
-    p /= sums
-    return np.log(sums[:, 0]) - picked, p
+def _cross_entropy(logits: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``-log p_y`` of each row, p, and ``p - onehot(y)``.
+
+    ``p_y - 1`` is the sum of the other classes' p with the sign changed, in which nothing cancels.
+    """
+    rows = np.arange(len(y))
+    shifted = logits - np.max(logits, axis=1, keepdims=True)
+    p = np.exp(shifted)
+    own = p[rows, y]
+    p[rows, y] = 0
+    others = np.sum(p, axis=1)
+    total = own + others
+    p /= total[:, None]
+    residual = p.copy()
+    p[rows, y], residual[rows, y] = own / total, -others / total
+    return np.log(total) - shifted[rows, y], p, residual
 
 
 def _total(y: np.ndarray, weight: np.ndarray | None) -> float:
