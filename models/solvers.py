@@ -27,7 +27,9 @@ BatchLossGradient = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 _EPS = float(np.finfo(np.float64).eps)
 #: A step of Newton's must lower the loss by this part of what the slope promises (Armijo's condition), or is halved.
 _SUFFICIENT = 1e-4
-_HALVINGS = 60
+#: L-BFGS is at the minimum where its own, rough Hessian promises the loss to fall by no more than this part; of losses
+#: below 1 by no more than this, since that is how SciPy decides when to stop.
+_NEGLIGIBLE = 1e-12
 #: Losses that end so much above the first one did not merely fluctuate.
 _RISEN = 1.5
 
@@ -186,8 +188,9 @@ def judged(name: str, result: scipy.optimize.OptimizeResult, start: np.ndarray, 
     if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):
         warn(f"{name}: the loss became {result.fun}, and the parameters are those of the start; standardise X")
         return Solution(start, 0, [])
+    # SciPy calls it a success, too, where a line search crept to a halt on the way down.
     promised = float(result.jac @ result.hess_inv.dot(result.jac))
-    if not result.success and not _is_rounding(promised, result.fun):
+    if largest(result.jac) > tol and promised > _NEGLIGIBLE * max(1.0, abs(result.fun)):
         reason = "stopped after" if result.status == 1 else "found no lower loss after"
         _warn_of_the_end(name, "lbfgs", reason, result.nit, max_iter, largest(result.jac), tol)
     return Solution(result.x, int(result.nit), [])
@@ -238,12 +241,12 @@ def newton(
                 return Solution(parameters, n_iter, [])
             direction = _newton_direction(hessian(parameters), gradient)
             promised = -float(gradient @ direction)
-            if _is_rounding(promised, loss):
-                found = _last_step(loss_gradient, parameters, gradient, direction)
-            else:
+            if _tells(promised, loss):
                 found = _line_search(loss_gradient, parameters, loss, direction, promised)
+            else:
+                found = _last_step(loss_gradient, parameters, gradient, direction)
             if found is None:
-                if not _is_rounding(promised, loss):
+                if _tells(promised, loss):
                     _warn_of_the_end(
                         name, "newton", "found no lower loss after", n_iter, max_iter, largest(gradient), tol
                     )
@@ -278,7 +281,7 @@ def _line_search(
     None where none does.
     """
     length = 1.0
-    for _ in range(_HALVINGS):
+    while _tells(length * promised, loss):
         there = parameters + length * direction
         new_loss, gradient = loss_gradient(there)
         if new_loss <= loss - _SUFFICIENT * length * promised and np.isfinite(gradient).all():
@@ -296,9 +299,9 @@ def _last_step(
     return (there, loss, new_gradient) if largest(new_gradient) < largest(gradient) / 2 else None
 
 
-def _is_rounding(promised: float, loss: float) -> bool:
-    """Whether a fall of the loss by so much would be lost in its rounding errors."""
-    return promised <= 4 * _EPS * abs(loss)
+def _tells(promised: float, loss: float) -> bool:
+    """Whether a fall of the loss by so much is not lost in its rounding errors."""
+    return promised > 4 * _EPS * abs(loss)
 
 
 def largest(gradient: np.ndarray) -> float:
