@@ -171,3 +171,93 @@ class LeastSquaresClassifier(_Layered, least_squares.LeastSquaresClassifier):
 
     def _strength(self, total: float) -> float:
         return self.alpha
+
+    def _rate(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any) -> float:
+        if self.learning_rate is not None:
+            return float(self.learning_rate)
+        return 1 / float(np.linalg.norm(self._hessian(initial, X, targets, weight), 2))
+
+    def _part(self, network: tg.nn.Sequential, X: Any, y: Any, weight: Any, total: float) -> Any:
+        return super()._part(network, X, y, weight, total) / 2
+
+    def _as_criterion_takes(self, y: Any) -> Any:
+        return y if y.ndim == 2 else y[:, None]
+
+    def _solve(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any) -> solvers.Solution:
+        if self.solver == "gd":
+            return super()._solve(X, targets, weight, initial)
+        return solvers.newton(
+            type(self).__name__,
+            self._objective(X, targets, weight, initial),
+            lambda vector: self._hessian(self._unravel(vector, initial), X, targets, weight),
+            self._ravel(initial),
+            self.max_iter,
+            tol=0.0,
+        )
+
+
+class LogisticRegression(_Layered, logistic_regression.LogisticRegression):
+    """`tinygrad_ml.models.LogisticRegression` as `nn.Linear` and `nn.BCEWithLogitsLoss`."""
+
+    _criterion = tg.nn.BCEWithLogitsLoss
+
+    def _strength(self, total: float) -> float:
+        return 1 / (self.C * total)
+
+    def _as_criterion_takes(self, y: Any) -> Any:
+        return y[:, None]
+
+
+class SoftmaxRegression(_Layered, softmax_regression.SoftmaxRegression):
+    """`tinygrad_ml.models.SoftmaxRegression` as `nn.Linear` and `nn.CrossEntropyLoss`."""
+
+    _criterion = tg.nn.CrossEntropyLoss
+
+    @property
+    def _is_sum(self) -> bool:  # type: ignore[override]
+        return self.reduction == "sum"
+
+    def _strength(self, total: float) -> float:
+        return 1 / self.C if self._is_sum else 1 / (self.C * total)
+
+
+class MultilayerPerceptron(_Layered, multilayer_perceptron.MultilayerPerceptron):
+    """`tinygrad_ml.models.MultilayerPerceptron` as `nn.Linear` layers with activations between them, and
+    `nn.CrossEntropyLoss`.
+    """
+
+    _criterion = tg.nn.CrossEntropyLoss
+
+    def _strength(self, total: float) -> float:
+        return self.alpha / total
+
+    def _layers(self, parameters: Any) -> list[Any]:
+        activation = {"relu": tg.nn.ReLU, "tanh": tg.nn.Tanh}[self.activation]
+        layers: list[Any] = []
+        for W in parameters:
+            layers += [_linear(W), activation()]
+        return layers[:-1]
+
+
+def _linear(W: Any) -> tg.nn.Linear:
+    """A layer with the weights and, in the last row, the biases of one array of parameters."""
+    W = W if W.ndim == 2 else W[:, None]
+    layer = tg.nn.Linear(None, W.shape[1])
+    layer.in_features, layer.weight, layer.bias = W.shape[0] - 1, W[:-1].T, W[-1]
+    return layer
+
+
+def _linear_layers(network: tg.nn.Sequential) -> list[Any]:
+    return [layer for layer in network if isinstance(layer, tg.nn.Linear)]
+
+
+def _gathered(network: tg.nn.Sequential, attribute: str) -> np.ndarray:
+    """The parameters or their gradients as a vector, in the order of the models by hand."""
+    parts = []
+    for layer in _linear_layers(network):
+        parts += [getattr(layer.weight, attribute).T, getattr(layer.bias, attribute)]
+    return np.concatenate(parts, axis=None)
+
+
+def _total(X: Any, weight: Any) -> float:
+    return float(len(X) if weight is None else weight.sum())
