@@ -58,7 +58,7 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         if value is not None and isinstance(vars(self).get(name), Parameter) and not isinstance(value, Parameter):
             raise TypeError(
-                f"{type(self).__name__}.{name} is a Parameter, and {type(value).__name__} is not, so that it would not be "
+                f"{type(self).__name__}.{name} is a Parameter, and {type(value).__name__} is not, so it would not be "
                 f"learned any more; write values into it with .{name}.data[...] = values, or assign a Parameter or None"
             )
         super().__setattr__(name, value)
