@@ -87,15 +87,21 @@ def stochastic_gradient_descent(
     >>> [step.gradient.astype(int).tolist() for step in itertools.islice(steps, 3)]
     [[2, 0], [1, 3], [0, 2]]
     """
-    batch_size = min(batch_size, n_samples)
     parameters = start
+    for rows in minibatches(n_samples, batch_size, rng):
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss, gradient = loss_gradient(parameters, rows)
+            parameters = parameters - learning_rate * gradient
+        yield Step(parameters, loss, gradient)
+
+
+def minibatches(n_samples: int, batch_size: int, rng: np.random.RandomState) -> Iterator[np.ndarray]:
+    """The rows of one minibatch after the other, without end, as `stochastic_gradient_descent` takes them."""
+    batch_size = min(batch_size, n_samples)
     while True:
         order = rng.permutation(n_samples)
         for first in range(0, n_samples - batch_size + 1, batch_size):
-            with np.errstate(over="ignore", invalid="ignore"):
-                loss, gradient = loss_gradient(parameters, order[first : first + batch_size])
-                parameters = parameters - learning_rate * gradient
-            yield Step(parameters, loss, gradient)
+            yield order[first : first + batch_size]
 
 
 def descend(name: str, steps: Iterable[Step], start: np.ndarray, max_iter: int, tol: float | None = None) -> Solution:
@@ -174,6 +180,11 @@ def lbfgs(name: str, loss_gradient: LossGradient, start: np.ndarray, max_iter: i
             method="L-BFGS-B",
             options={"maxiter": max_iter, "maxfun": 100 * max_iter, "gtol": tol, "ftol": _EPS, "maxls": 50},
         )
+    return judged(name, result, start, max_iter, tol)
+
+
+def judged(name: str, result: scipy.optimize.OptimizeResult, start: np.ndarray, max_iter: int, tol: float) -> Solution:
+    """What SciPy's L-BFGS-B found, with a warning as of `lbfgs` where it is not the minimum."""
     if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):
         warn(f"{name}: the loss became {result.fun}, and the parameters are those of the start; standardise X")
         return Solution(start, 0, [])

@@ -1,0 +1,13 @@
+"""The models composed of layers."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from models import layered
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks([getattr(layered, name)() for name in layered.__all__])
+def test_the_contract_of_scikit_learn(estimator, check, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # without it one check skips itself
+    check(estimator)
