@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import EXPERIMENTS, READS_DATA
-from .report import write_report
-from .runner import run_all
 from .setting import Setting
 
 BACKENDS = ("loky", "threading", "dask")
@@ -43,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
     if options.data is not None and not set(names) & set(READS_DATA):
         print(f"experiments: --data is for {', '.join(READS_DATA)} and changes nothing here", file=sys.stderr)
+    # Loading Matplotlib takes a moment, for which neither a list nor an error waits.
+    from .report import write_report
+    from .runner import run_all
+
     status = 0
     try:
         for outcome in run_all(settings, options.jobs, __package__, options.force):
