@@ -14,6 +14,8 @@ from pathlib import Path
 from . import EXPERIMENTS, READS_DATA
 from .setting import Setting
 
+#: Where the modules of the experiments are.
+PACKAGE = __package__
 BACKENDS = ("loky", "threading", "dask")
 
 
@@ -47,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     status = 0
     try:
-        for outcome in run_all(settings, options.jobs, __package__, options.force):
+        for outcome in run_all(settings, options.jobs, PACKAGE, options.force):
             if outcome.error is not None:
                 status = 1
                 print(f"experiments: {outcome.name}: {outcome.error}", file=sys.stderr)
@@ -96,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command() -> str:
-    return f"python -m {__package__}"
+    return f"python -m {PACKAGE}"
 
 
 def _listing() -> str:

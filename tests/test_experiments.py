@@ -82,7 +82,7 @@ def laboratory(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "laboratory"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(__main__, "EXPERIMENTS", dict.fromkeys(list(LABORATORY)[1:], "for tests"))
-    monkeypatch.setattr(__main__, "__package__", "laboratory")
+    monkeypatch.setattr(__main__, "PACKAGE", "laboratory")
     return folder
 
 
@@ -93,7 +93,7 @@ def command(laboratory, *arguments):
     script.write_text(
         f"import sys\nsys.path[:0] = [{str(laboratory)!r}, {str(ROOT)!r}]\n"
         "from experiments import __main__ as command\n"
-        f"command.EXPERIMENTS, command.__package__ = dict.fromkeys({names!r}, ''), 'laboratory'\n"
+        f"command.EXPERIMENTS, command.PACKAGE = dict.fromkeys({names!r}, ''), 'laboratory'\n"
         "if __name__ == '__main__':\n    sys.exit(command.main(sys.argv[1:]))\n"
     )
     return [sys.executable, str(script), "run", *arguments]
