@@ -281,7 +281,7 @@ def _line_search(
     None where none does.
     """
     length = 1.0
-    while _tells(length * promised, loss):
+    while length > _EPS and _tells(length * promised, loss):
         there = parameters + length * direction
         new_loss, gradient = loss_gradient(there)
         if new_loss <= loss - _SUFFICIENT * length * promised and np.isfinite(gradient).all():

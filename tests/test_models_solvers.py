@@ -247,7 +247,7 @@ def test_too_few_iterations_warn(solver, rng):
 
     more = (hessian,) if solver == "newton" else ()
     message = (
-        rf'^M: solver="{solver}" stopped after 1 iterations \(max_iter=1\) where the gradient\'s largest element is .*, '
+        rf'^M: solver="{solver}" stopped after 1 iterations \(max_iter=1\) where the gradient.s largest element is .*, '
         "above tol=1e-12; standardise X, raise max_iter or penalise more$"
     )
     with pytest.warns(ConvergenceWarning, match=message):
