@@ -75,9 +75,11 @@ table {
 }
 th, td { text-align: left; padding: .3rem .9rem .3rem 0; vertical-align: baseline; font-weight: 400; }
 th:last-child, td:last-child { padding-right: .2rem; }
-thead th { font-weight: 600; border-bottom: 1px solid var(--ink); vertical-align: bottom; }
+tbody th { white-space: nowrap; }
+thead th { max-width: 11rem; font-weight: 600; border-bottom: 1px solid var(--ink); vertical-align: bottom; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
-.number { text-align: right; white-space: nowrap; }
+.number { text-align: right; }
+td.number, th.number[scope=row] { white-space: nowrap; }
 @media (max-width: 62rem) {
   body { display: block; }
   nav { position: static; max-height: none; padding: 1.2rem 1.1rem .4rem; border-bottom: 1px solid var(--line); }
