@@ -56,7 +56,10 @@ code, pre { font-family: var(--mono); font-size: .86em; }
 p code, figcaption code, td code, th code {
   background: var(--wash); padding: .05em .25em; border-radius: 3px; overflow-wrap: anywhere;
 }
-pre { background: var(--wash); padding: .8rem 1rem; overflow-x: auto; line-height: 1.45; border-radius: 4px; }
+pre {
+  background: var(--wash); padding: .8rem 1rem; line-height: 1.45; border-radius: 4px; max-width: 54rem;
+  white-space: pre-wrap; overflow-wrap: anywhere;
+}
 .formula { margin: 1rem 0; padding: .1rem 0 .1rem 1.6rem; overflow-x: auto; overflow-y: hidden; }
 .formula div { margin: .65rem 0; width: max-content; }
 svg.tex { overflow: visible; }
@@ -101,7 +104,6 @@ td.number, th.number[scope=row] { white-space: nowrap; }
   article { break-before: page; border: 0; margin: 0; }
   figure, .question, .answer, tr { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
-  .wide, .formula, pre { overflow: visible; }
-  pre { white-space: pre-wrap; }
+  .wide, .formula { overflow: visible; }
 }
 """
