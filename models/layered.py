@@ -9,8 +9,8 @@ Each has the name, the arguments, the layout of the parameters and the start of 
 >>> X, t, theta = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1]), np.array([1.0, -1.5])
 >>> for model in (layered.LogisticRegression(C=1.0), ByHand(C=1.0)):
 ...     print(model.gradient(theta, X, t).round(4))
-[ 0.1707  0.    ]
-[ 0.1707  0.    ]
+[0.2688 0.    ]
+[0.2688 0.    ]
 """
 
 from __future__ import annotations
