@@ -11,6 +11,10 @@ from .linear import BLOCK, LinearClassifier
 from .solvers import Solution
 
 
+#: softplus(m) is m from far below this number, and exp(m) overflows only above it.
+_LARGE = 700.0
+
+
 class LogisticRegression(LinearClassifier):
     r"""Two classes, told apart by a probability ``p = sigmoid(z)`` of the second, with ``z = <w, x> + b``.
 
@@ -138,32 +142,31 @@ class LogisticRegression(LinearClassifier):
         total: float | None = None,
     ) -> tuple[float, np.ndarray]:
         w, b = parameters[:-1], parameters[-1]
+        twice_w, twice_b = 2 * w, 2 * b
         loss, gradient = 0.0, np.zeros(len(parameters))
         scratch = np.empty((4, min(BLOCK, len(X))))
         for first in range(0, len(X), BLOCK):
             rows = slice(first, first + BLOCK)
             x = X[rows]
-            side, m, e, residual = scratch[:, : len(x)]
-            np.multiply(y[rows], -2.0, out=side)
-            side += 1.0  # 1 - 2 t
-            _scores(x, w, b, out=m)
-            m *= side
-            np.abs(m, out=e)
-            np.negative(e, out=e)
+            half, m, e, losses = scratch[:, : len(x)]
+            np.subtract(0.5, y[rows], out=half)
+            np.matmul(x, twice_w, out=m)
+            m += twice_b
+            m *= half  # (1 - 2 t) z
+            np.minimum(m, _LARGE, out=e)
             np.exp(e, out=e)
-            np.greater(m, 0, out=residual)
-            np.maximum(residual, e, out=residual)  # 1 where m is positive, e else
-            np.maximum(m, 0, out=m)
-            m += np.log1p(e)  # softplus(m)
-            e += 1.0
-            residual /= e
-            residual *= side  # p - t
+            np.log1p(e, out=losses)
+            np.maximum(losses, m, out=losses)  # softplus(m)
+            np.add(e, 1, out=m)
+            e /= m
+            e *= half  # half of p - t
             if weight is not None:
-                m *= weight[rows]
-                residual *= weight[rows]
-            loss += np.add.reduce(m)
-            gradient[:-1] += residual @ x
-            gradient[-1] += np.add.reduce(residual)
+                losses *= weight[rows]
+                e *= weight[rows]
+            loss += np.add.reduce(losses)
+            gradient[:-1] += e @ x
+            gradient[-1] += np.add.reduce(e)
+        gradient *= 2
         own = float(len(X) if weight is None else weight.sum())
         loss /= own
         gradient /= own
