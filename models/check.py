@@ -260,7 +260,7 @@ def _compared_array(name: str, given: np.ndarray, expected: np.ndarray, rng: np.
     if given.shape != expected.shape:
         row.verdict, row.reason = Verdict.FAIL, f"of shape {given.shape}, and not {expected.shape}"
         return row
-    direction = _direction(expected, rng)
+    direction = _direction(expected, rng) if expected.ndim else 1.0
     row.witnesses = {"analytic": float(np.sum(expected * direction)), "engine": float(np.sum(given * direction))}
     row.scale = float(np.linalg.norm(expected * direction))
     _hold_to_all_digits(row, ("analytic", "engine"), lambda: (given, expected))

@@ -15,8 +15,9 @@ def ridge(X: np.ndarray, Y: np.ndarray, alpha: float = 0.0, weights: np.ndarray 
     singular value decomposition ``U S V^T`` of the triangle gives ``w = V S / (S^2 + alpha) U^T y`` (Golub & Van Loan
     2013, sections 5.5 and 6.1).
 
-    Without alpha the columns are divided by their lengths first, since the solution does not depend on their units and
-    the rank, decided by rounding, shall not either; then what lies in the null space is taken away from w.
+    Without alpha the predictions do not depend on the units of the features, and the rank, decided by rounding, shall not
+    either: where there are more samples than features, the columns are divided by their lengths first. Of the w that
+    comes out of it what the predictions do not see, its part in the null space, is taken away.
 
     Parameters
     ----------
@@ -41,15 +42,16 @@ def ridge(X: np.ndarray, Y: np.ndarray, alpha: float = 0.0, weights: np.ndarray 
     lengths = np.linalg.norm(A, axis=0)
     spread = np.sqrt(len(A) if weights is None else np.sum(weights))
     A[:, lengths <= 8 * _EPS * spread * np.abs(x_mean)] = 0  # a constant feature, and rounding
-    scale = np.where(lengths > 0, lengths, 1) if alpha == 0 else np.ones(features)
+    is_scaled = alpha == 0 and len(A) > features
+    scale = np.where(lengths > 0, lengths, 1) if is_scaled else np.ones(features)
     R = np.linalg.qr(np.hstack((A / scale, B)), mode="r")
     U, S, Vt = np.linalg.svd(R[:, :features], full_matrices=False)
     kept = S > _EPS * max(X.shape) * np.max(S, initial=0)
     filtered = S[kept] / (S[kept] ** 2 + alpha)
     w = Vt[kept].T @ (filtered[:, None] * (U[:, kept].T @ R[:, features:])) / scale[:, None]
-    if alpha == 0 and np.count_nonzero(kept) < features:
-        span = np.linalg.qr(Vt[kept].T * scale[:, None])[0]  # w and w minus its part outside of the rows predict the same
-        w = span @ (span.T @ w)
+    if is_scaled and not kept.all():
+        unseen = Vt[~kept].T / scale[:, None]
+        w -= unseen @ np.linalg.lstsq(unseen, w)[0]
     theta = np.vstack((w, y_mean - x_mean @ w))
     return theta.reshape(features + 1, *Y.shape[1:])
 
