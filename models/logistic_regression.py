@@ -10,7 +10,6 @@ from sklearn.utils import Tags
 from .linear import BLOCK, LinearClassifier
 from .solvers import Solution
 
-
 #: softplus(m) is m from far below this number, and exp(m) overflows only above it.
 _LARGE = 700.0
 
