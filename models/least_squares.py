@@ -142,9 +142,7 @@ class LeastSquaresClassifier(LinearClassifier):
         product[:-1] += self.alpha * vector[:-1]
         return product
 
-    def _hessian(
-        self, parameters: np.ndarray, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None
-    ) -> np.ndarray:
+    def _hessian(self, parameters: np.ndarray, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         extended = np.column_stack((X, np.ones(len(X))))
         hessian = extended.T @ (extended if weight is None else _each(weight, extended))
         features = np.arange(X.shape[1])
