@@ -7,8 +7,10 @@ Each has the name, the arguments, the layout of the parameters and the start of 
 >>> import numpy as np
 >>> from tinygrad_ml.models import LogisticRegression as ByHand, layered
 >>> X, t, theta = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1]), np.array([1.0, -1.5])
->>> np.allclose(layered.LogisticRegression(C=1.0).gradient(theta, X, t), ByHand(C=1.0).gradient(theta, X, t), rtol=1e-14)
-True
+>>> for model in (layered.LogisticRegression(C=1.0), ByHand(C=1.0)):
+...     print(model.gradient(theta, X, t).round(4))
+[0.2688 0.    ]
+[0.2688 0.    ]
 """
 
 from __future__ import annotations
@@ -128,10 +130,10 @@ class _Layered(GradientClassifier):
         self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any
     ) -> Iterator[solvers.Step]:
         network = self._trainable(initial)
-        optimizer = tg.optim.SGD(network.parameters(), lr=self._rate(X, targets, weight, initial))
-        if self.solver == "gd":
-            batches: Iterator[Any] = itertools.repeat(slice(None))
-        else:
+        rate = self._rate(X, targets, weight, initial) if self.solver == "gd" else float(self.learning_rate)
+        optimizer = tg.optim.SGD(network.parameters(), lr=rate)
+        batches: Iterator[Any] = itertools.repeat(slice(None))
+        if self.solver == "sgd":
             batches = solvers.minibatches(len(X), self.batch_size, check_random_state(self.random_state))
         total = _total(X, weight)
         for rows in batches:
@@ -141,9 +143,6 @@ class _Layered(GradientClassifier):
                 loss = self._backward(network, X[rows], targets[rows], part, total)
                 optimizer.step()
             yield solvers.Step(_gathered(network, "data"), loss, _gathered(network, "grad"))
-
-    def _rate(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any) -> float:
-        return float(self.learning_rate)
 
     def _lbfgs(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any) -> solvers.Solution:
         network = self._trainable(initial)
@@ -170,8 +169,8 @@ class _Layered(GradientClassifier):
 class LeastSquaresClassifier(_Layered, least_squares.LeastSquaresClassifier):
     """`tinygrad_ml.models.LeastSquaresClassifier` as `nn.Linear` and `nn.MSELoss`, half of its sum.
 
-    The solver "normal" makes a step of Newton's method with the engine's Hessian and gradient, and two more that mend its
-    rounding errors. That squares the condition of the data, which the model by hand does not.
+    The solver "normal" makes a step of Newton's method with the engine's Hessian and gradient, and two more that mend
+    its rounding errors. That squares the condition of the data, which the model by hand does not.
     """
 
     _criterion = tg.nn.MSELoss
@@ -179,11 +178,6 @@ class LeastSquaresClassifier(_Layered, least_squares.LeastSquaresClassifier):
 
     def _strength(self, own: float, total: float) -> float:
         return self.alpha
-
-    def _rate(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any) -> float:
-        if self.learning_rate is not None:
-            return float(self.learning_rate)
-        return 1 / float(np.linalg.norm(self._hessian(initial, X, targets, weight), 2))
 
     def _part(self, network: tg.nn.Sequential, X: Any, y: Any, weight: Any, total: float) -> Any:
         return super()._part(network, X, y, weight, total) / 2

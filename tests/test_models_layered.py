@@ -10,8 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import models
-from tinygrad_ml import tree
 from models import layered
+from tinygrad_ml import tree
 
 SMALL = {"MultilayerPerceptron": {"hidden_layer_sizes": (10,)}}
 
@@ -151,7 +151,9 @@ def test_too_few_iterations_and_rates_that_diverge_warn(name, rng):
 
 def test_bad_input_is_refused_as_by_hand(rng):
     X, y = toy(rng, 2)
-    with pytest.raises(ValueError, match=r"^LogisticRegression.loss: y has shape .* and values such as .*; it must have"):
+    with pytest.raises(
+        ValueError, match=r"^LogisticRegression.loss: y has shape .* and values such as .*; it must have"
+    ):
         layered.LogisticRegression().loss(np.zeros(5), X, y + 1)
     with pytest.raises(ValueError, match=r"^SoftmaxRegression.gradient: parameters have shape \(5,\), and must be"):
         layered.SoftmaxRegression().gradient(np.zeros(5), X, y)
@@ -164,4 +166,4 @@ def test_models_by_hand_import_nothing_of_the_engine():
     )
     subprocess.run([sys.executable, "-c", program], check=True)
     with pytest.raises(AttributeError, match="has no attribute 'layred'"):
-        models.layred
+        _ = models.layred

@@ -113,7 +113,9 @@ def test_of_many_minima_the_smallest(n, kind, rng):
     centred[np.abs(centred) < 1e-12] = 0
     expected = np.linalg.pinv(centred, rcond=1e-12) @ (y - y.mean())
     np.testing.assert_allclose(model.coef_[0], expected, atol=1e-12)
-    np.testing.assert_allclose(model.decision_function(X), X @ expected + y.mean() - X.mean(axis=0) @ expected, atol=1e-12)
+    np.testing.assert_allclose(
+        model.decision_function(X), X @ expected + y.mean() - X.mean(axis=0) @ expected, atol=1e-12
+    )
     np.testing.assert_allclose(model.decision_function(X), LinearRegression().fit(X, y).predict(X), atol=1e-12)
     np.testing.assert_allclose(model.gradient(model.parameters_, X, y), 0, atol=1e-9)
 
@@ -235,15 +237,20 @@ def test_bad_data(rng):
     X, y = toy(rng)
     signs, theta = 2.0 * y - 1, np.zeros(5)
     model = LeastSquaresClassifier()
-    with pytest.raises(ValueError, match="^LeastSquaresClassifier: all samples are of one class, 'ham'; there must be two"):
+    with pytest.raises(
+        ValueError, match="^LeastSquaresClassifier: all samples are of one class, 'ham'; there must be two"
+    ):
         model.fit(X, ["ham"] * len(X))
     with pytest.raises(ValueError, match="Input X contains NaN"):
         model.fit(np.where(X > 2, np.nan, X), y)
-    with pytest.raises(ValueError, match=r"^LeastSquaresClassifier.loss: y has values such as .*, and `fit` takes labels"):
+    with pytest.raises(
+        ValueError, match=r"^LeastSquaresClassifier.loss: y has values such as .*, and `fit` takes labels"
+    ):
         model.loss(theta, X, y)
     for parameters, targets in ((theta, np.stack((signs, signs), axis=1)), (np.zeros((5, 3)), signs)):
         with pytest.raises(
-            ValueError, match=r"^LeastSquaresClassifier.gradient: y has shape .* and parameters .*; both must have a col"
+            ValueError,
+            match=r"^LeastSquaresClassifier.gradient: y has shape .* and parameters .*; both must have a col",
         ):
             model.gradient(parameters, X, targets)
     with pytest.raises(ValueError, match=r"parameters have shape \(4,\), and must be \(5,\) or \(5, n_classes\)"):

@@ -93,9 +93,13 @@ def test_without_hidden_layers_it_is_softmax_regression(rng):
     V = rng.standard_normal(W.shape)
     assert model.loss([W], X, y) == pytest.approx(softmax.loss(W, X, y), rel=1e-14)
     np.testing.assert_allclose(model.gradient([W], X, y)[0], softmax.gradient(W, X, y), atol=1e-15)
-    np.testing.assert_allclose(model.hessian_product([W], [V], X, y)[0], softmax.hessian_product(W, V, X, y), atol=1e-14)
+    np.testing.assert_allclose(
+        model.hessian_product([W], [V], X, y)[0], softmax.hessian_product(W, V, X, y), atol=1e-14
+    )
     fitted = MultilayerPerceptron((), alpha=0.5, tol=1e-8).fit(X, y)
-    np.testing.assert_allclose(fitted.predict_proba(X), SoftmaxRegression(2.0, tol=1e-8).fit(X, y).predict_proba(X), atol=1e-6)
+    np.testing.assert_allclose(
+        fitted.predict_proba(X), SoftmaxRegression(2.0, tol=1e-8).fit(X, y).predict_proba(X), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -149,7 +153,10 @@ def test_digits():
     assert model.score(X_test, y_test) > 0.96
     assert model.decision_function(X_test).shape == (len(y_test), 10)
     np.testing.assert_allclose(model.predict_proba(X_test).sum(axis=1), 1)
-    assert [W.shape for W in model.coefs_] == [(64, 32), (32, 10)] and [b.shape for b in model.intercepts_] == [(32,), (10,)]
+    assert [W.shape for W in model.coefs_] == [(64, 32), (32, 10)] and [b.shape for b in model.intercepts_] == [
+        (32,),
+        (10,),
+    ]
 
 
 @pytest.mark.parametrize("solver", ["gd", "sgd"])
@@ -238,7 +245,8 @@ def test_arguments_that_make_no_sense(arguments, message):
 def test_targets_that_are_no_numbers_of_classes(y):
     parameters, X = [np.zeros((3, 3))], np.zeros((3, 2))
     with pytest.raises(
-        ValueError, match=r"^MultilayerPerceptron.gradient: y has shape .* and the integers 0 to 2, and `fit` takes labels"
+        ValueError,
+        match=r"^MultilayerPerceptron.gradient: y has shape .* and the integers 0 to 2, and `fit` takes labels",
     ):
         MultilayerPerceptron(()).gradient(parameters, X, np.array(y))
 
@@ -246,13 +254,22 @@ def test_targets_that_are_no_numbers_of_classes(y):
 def test_parameters_of_other_shapes(rng):
     X, y, parameters = toy(rng, (5,))
     model = MultilayerPerceptron((5,))
-    message = r"^MultilayerPerceptron.{}: parameters have the shapes .*, and must be a list of arrays of \(5, 5\), \(6, n_cl"
-    for wrong in (parameters[:1], [parameters[0], parameters[1][:-1]], [parameters[0].T[:, :3], parameters[1]], parameters * 2):
+    message = (
+        r"^MultilayerPerceptron.{}: parameters have the shapes .*, and must be a list of arrays of \(5, 5\), \(6, n_cl"
+    )
+    for wrong in (
+        parameters[:1],
+        [parameters[0], parameters[1][:-1]],
+        [parameters[0].T[:, :3], parameters[1]],
+        parameters * 2,
+    ):
         with pytest.raises(ValueError, match=message.format("loss")):
             model.loss(wrong, X, y)
         with pytest.raises(ValueError, match=message.format("steps")):
             model.set_params(solver="gd").steps(X, y, parameters=wrong)
-    with pytest.raises(ValueError, match="^MultilayerPerceptron.hessian_product: vector has arrays of the shapes .*, and must"):
+    with pytest.raises(
+        ValueError, match="^MultilayerPerceptron.hessian_product: vector has arrays of the shapes .*, and must"
+    ):
         model.hessian_product(parameters, parameters[:1], X, y)
     with pytest.raises(ValueError, match="activation must be one of relu, tanh"):
         MultilayerPerceptron((5,), activation="sin").loss(parameters, X, y)
@@ -260,7 +277,9 @@ def test_parameters_of_other_shapes(rng):
 
 def test_one_class_and_nan(rng):
     X, y, _ = toy(rng)
-    with pytest.raises(ValueError, match="^MultilayerPerceptron: all samples are of one class, 'ham'; there must be two"):
+    with pytest.raises(
+        ValueError, match="^MultilayerPerceptron: all samples are of one class, 'ham'; there must be two"
+    ):
         MultilayerPerceptron().fit(X, ["ham"] * len(X))
     with pytest.raises(ValueError, match="Input X contains NaN"):
         MultilayerPerceptron().fit(np.where(X > 1, np.nan, X), y)
