@@ -13,7 +13,7 @@ import models
 from models import layered
 from tinygrad_ml import tree
 
-SMALL = {"MultilayerPerceptron": {"hidden_layer_sizes": (10,)}}
+SMALL = {"MultilayerPerceptron": {"hidden_layer_sizes": (10,), "tol": 1e-2}}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
