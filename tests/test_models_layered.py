@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,6 +165,6 @@ def test_models_by_hand_import_nothing_of_the_engine():
         "import sys, models; assert not [name for name in sys.modules if name.startswith('tinygrad_ml')]; "
         "models.layered.LogisticRegression; assert 'tinygrad_ml' in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(models.__file__).parents[1])
     with pytest.raises(AttributeError, match="has no attribute 'layred'"):
         _ = models.layred
