@@ -441,6 +441,23 @@ def test_parameters_that_only_the_optimizer_has_are_named_too():
         fit(module, lambda out, y: cross_entropy(out, y) * scale, optimizer, table(), epochs=1)
 
 
+@pytest.mark.parametrize("steps", [1, 2], ids=["the last step", "an earlier one"])
+def test_parameters_that_a_step_makes_infinite_are_named_and_not_saved(steps: int, tmp_path: Path):
+    # Cause: gradients and losses were looked at, so that what the last step did to the parameters was not.
+    module = nn.Linear(FEATURES, 1, bias=False, rng=0)
+    path = tmp_path / "run.npz"
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(
+            FloatingPointError,
+            match=r"after step 1, epoch 1, not finite are the parameters weight \(40 of 40 elements\)",
+        ),
+    ):
+        fit(module, lambda out, y: 10 * out.sum(), optim.SGD(module.parameters(), lr=1e308),
+            [(np.full((2, FEATURES), 1.0), np.zeros(2))] * 2, steps=steps, checkpoint=Checkpoint(path, every_steps=1))  # fmt: skip
+    assert not path.exists()
+
+
 def test_gradients_whose_squares_overflow_are_no_error():
     module = nn.Linear(FEATURES, 1, rng=0)
     before = module.weight.numpy().copy()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,46 @@ def make_optimizer(estimator: Any, module: nn.Module) -> optim.Optimizer:
         return estimator.optimizer(module.parameters())  # type: ignore[no-any-return]
     make: Any = OPTIMIZERS[estimator.optimizer]
     return make(module.named_parameters(), lr=estimator.learning_rate)  # type: ignore[no-any-return]
+
+
+def make_loss(estimator: Any, weights: np.ndarray | None) -> Callable[[Any, np.ndarray, np.ndarray], Any]:
+    """A function of outputs, targets, and the numbers of the samples: their mean loss, weighted if there are weights.
+
+    Weights have the mean 1, so that the means of batches are right on average.
+    """
+    loss = estimator._default_loss if estimator.loss is None else estimator.loss
+    if weights is None:
+        return lambda outputs, targets, chosen: loss(outputs, targets)
+    each, weights = _each_sample(estimator, loss), weights.astype(estimator.dtype)
+
+    def weighted(outputs: Any, targets: np.ndarray, chosen: np.ndarray) -> Any:
+        losses = each(outputs, targets)
+        if np.shape(losses)[:1] != (len(chosen),):
+            raise ValueError(
+                f"{_name(estimator)}: with reduction='none' the loss of {len(chosen)} samples must have that many "
+                f"rows, got shape {np.shape(losses)}"
+            )
+        return (losses.reshape(len(chosen), -1).mean(axis=1) * weights[chosen]).mean()
+
+    return weighted
+
+
+def _each_sample(estimator: Any, loss: Any) -> Callable[..., Any]:
+    """The losses of the samples in place of their mean."""
+    if isinstance(loss, nn.Module) and hasattr(loss, "reduction"):
+        loss = copy.deepcopy(loss)
+        loss.reduction = "none"
+        return loss  # type: ignore[no-any-return]
+    try:
+        can_tell = "reduction" in inspect.signature(loss).parameters
+    except ValueError:  # a builtin may have no signature
+        can_tell = False
+    if not can_tell:
+        raise TypeError(
+            f"{_name(estimator)}: sample_weight needs the loss of each sample, so loss must take reduction='none', as "
+            f"those of tinygrad_ml.functional do; got {loss!r}"
+        )
+    return functools.partial(loss, reduction="none")
 
 
 def check(estimator: Any) -> None:

@@ -19,7 +19,7 @@ from .batches import checked_batch, rows
 from .callbacks import Callback
 from .checkpoints import Checkpoint
 from .evaluation import measure, modules
-from .finiteness import error_of_loss, require_finite_gradients
+from .finiteness import error_of_loss, require_finite_gradients, require_finite_parameters
 from .history import History
 from .interrupts import Interrupts
 from .progress import Progress
@@ -98,7 +98,7 @@ class Run:
         self._generators = unique(
             [*generators_of_modules(parts), *self._of_data, *generators_of_data(settings.validation)]
         )
-        self._parameters = self._named_parameters()
+        self._parameters: list[tuple[str, Any]] = []
 
     @property
     def epoch(self) -> int:
@@ -168,6 +168,7 @@ class Run:
 
     def _epoch(self) -> None:
         batches = self._continued() if self._at.batches else self._begun()
+        self._parameters = self._named_parameters()
         began = time.perf_counter() - self._at.seconds
         while window := list(islice(batches, self.settings.accumulate)):
             self._step(window)
@@ -184,7 +185,6 @@ class Run:
         return isinstance(self.data, Sized) and self._at.batches == len(self.data)
 
     def _begun(self) -> Iterator[Any]:
-        self._parameters = self._named_parameters()
         for callback in self.settings.callbacks:
             callback.on_epoch_begin(self)
         if self.settings.checkpoint is not None:
@@ -206,6 +206,7 @@ class Run:
         return batches
 
     def _end_epoch(self, is_whole: bool) -> None:
+        require_finite_parameters(self._parameters, f"after step {self.step}, epoch {self.epoch}")
         if not is_whole:
             self._save()  # without the record of a part of an epoch, which a longer run would not have
         record: dict[str, Any] = {
@@ -311,6 +312,7 @@ class Run:
         checkpoint = self.settings.checkpoint
         is_due = checkpoint is not None and checkpoint.every_steps and self.step % checkpoint.every_steps == 0
         if is_due or self._interrupts.noted:
+            require_finite_parameters(self._parameters, f"after step {self.step}, epoch {self.epoch}")
             self._save()
         self._interrupts.raise_noted()
 
