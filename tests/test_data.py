@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import sklearn.datasets
+from scipy.sparse import csr_array
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -170,6 +171,13 @@ def test_batches_tell_what_they_are():
         ),
         ((np.ones((0, 2)),), {}, ValueError, r"shapes \(0, 2\), and no rows"),
         ((np.float64(1),), {}, ValueError, r"shapes \(\), and each must have rows"),
+        (
+            (csr_array(np.eye(3)), np.ones(3)),
+            {},
+            ValueError,
+            r"shapes \(\), \(3,\), .* of a sparse matrix take toarray",
+        ),
+        ((np.ma.masked_equal([1, 2, 3], 2),), {}, ValueError, "masked values would count as the others; fill them"),
         ((np.ones(3),), {"batch_size": 0}, ValueError, r"batch_size=0 must be at least 1"),
         ((np.ones(3),), {"batch_size": 1.5}, TypeError, r"batch_size=1.5 must be a whole number"),
         ((np.ones(3),), {"batch_size": 4, "drop_last": True}, ValueError, r"leaves no batch: 3 rows and batch_size=4"),

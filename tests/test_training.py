@@ -167,6 +167,19 @@ def test_accumulated_batches_are_as_one_large_batch():
         np.testing.assert_allclose(part, whole, rtol=1e-12)
 
 
+@pytest.mark.parametrize("rows", [2, 4])
+def test_lists_of_numbers_are_arrays(rows: int):
+    # Cause: a tuple of lists was taken for batches, so that two rows were an input and its target.
+    X, y = table()[0][:rows], np.arange(rows) % CLASSES
+    found = []
+    for data in ((X.tolist(), y.tolist()), (X, y.tolist()), (X, y), [[X, y]], ([X, y],)):
+        module = nn.Linear(FEATURES, CLASSES, rng=0)
+        fit(module, cross_entropy, adam(module), data, epochs=2)
+        found.append(module.state_dict())
+    for state in found[1:]:
+        np.testing.assert_allclose(state["weight"], found[0]["weight"], rtol=1e-9)
+
+
 def test_an_epochs_last_step_accumulates_what_is_left():
     module = nn.Linear(FEATURES, CLASSES, rng=0)
     history = fit(module, cross_entropy, adam(module), batches_in_order(), epochs=2, accumulate=2)
@@ -445,7 +458,7 @@ def test_parameters_that_only_the_optimizer_has_are_named_too():
 def test_parameters_that_a_step_makes_infinite_are_named_and_not_saved(steps: int, tmp_path: Path):
     # Cause: gradients and losses were looked at, so that what the last step did to the parameters was not.
     module = nn.Linear(FEATURES, 1, bias=False, rng=0)
-    path = tmp_path / "run.npz"
+    path, y = tmp_path / "run.npz", np.zeros(2)
     with (
         np.errstate(over="ignore"),
         pytest.raises(
@@ -454,7 +467,7 @@ def test_parameters_that_a_step_makes_infinite_are_named_and_not_saved(steps: in
         ),
     ):
         fit(module, lambda out, y: 10 * out.sum(), optim.SGD(module.parameters(), lr=1e308),
-            [(np.full((2, FEATURES), 1.0), np.zeros(2))] * 2, steps=steps, checkpoint=Checkpoint(path, every_steps=1))  # fmt: skip
+            [(np.ones((2, FEATURES)), y)] * 2, steps=steps, checkpoint=Checkpoint(path, every_steps=1))  # fmt: skip
     assert not path.exists()
 
 
@@ -967,18 +980,26 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: call(epochs=-1), ValueError, "epochs must be a whole number from 0, got -1"),
     (lambda: call(steps=1.5), ValueError, "steps must be a whole number from 0, got 1.5"),
     (lambda: call(accumulate=0), ValueError, "accumulate must be a whole number from 1, got 0"),
-    (lambda: call(clip_norm=0), ValueError, "clip_norm must be positive, got 0"),
-    (lambda: call(clip_value=-1), ValueError, "clip_value must be positive, got -1"),
+    (lambda: call(clip_norm=0), ValueError, "clip_norm must be a positive number, got 0"),
+    (lambda: call(clip_value="1"), ValueError, "clip_value must be a positive number, got '1'"),
     (lambda: call(optimizer=optim.LBFGS(LINE.parameters()), clip_norm=1), ValueError, "LBFGS searches along"),
     (lambda: call(schedule="batch"), ValueError, "schedule must be 'epoch' or 'step', got 'batch'"),
-    (lambda: call(scheduler=lr_scheduler.StepLR(OTHER, 1)), ValueError, "one of this optimizer, got StepLR of another"),
+    (lambda: call(scheduler=lr_scheduler.StepLR(OTHER, 1)), ValueError, "this optimizer, as .* got StepLR of another"),
+    (lambda: call(scheduler=lr_scheduler.StepLR), ValueError, "of this optimizer, as .* got the class StepLR"),
     (lambda: call(metrics=[accuracy]), ValueError, r"pass validation=\(X, y\) too"),
     (lambda: call(metrics=[accuracy] * 2, validation=table()), ValueError, "names must differ.*got accuracy"),
     (lambda: call(metrics={"loss": accuracy}, validation=table()), ValueError, "not be 'loss'"),
     (lambda: call(metrics={"a": 1}, validation=table()), TypeError, "a must be a function of .* got int"),
+    (lambda: call(metrics={"a": lambda out, y: out[:, 0]}, validation=table()), TypeError,
+     r"metrics: a must return a number for all rows together, got shape \(37,\)"),
+    (lambda: call(metrics={"a": print}, validation=table()), TypeError, "metrics: a must return a .* got NoneType"),
+    (lambda: call(callbacks=3), TypeError, "callback 0 must be a Callback or a function of the run, got int"),
     (lambda: call(callbacks=[Callback]), TypeError, "callback 0 must be .* got the class Callback; make one"),
     (lambda: call(callbacks=[3]), TypeError, "callback 0 must be a Callback or a function of the run, got int"),
-    (lambda: call(early_stopping=0), ValueError, "patience must be a whole number of epochs from 1, got 0"),
+    (lambda: call(early_stopping=0), ValueError, "EarlyStopping: patience must be a whole number from 1, got 0"),
+    (lambda: call(early_stopping="3"), ValueError, "EarlyStopping: patience must be a whole number from 1, got '3'"),
+    (lambda: call(epochs=math.nan), ValueError, "epochs must be a whole number from 0, got nan"),
+    (lambda: call(epochs=True), ValueError, "epochs must be a whole number from 0, got True"),
     (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta must be 0 or more, got -1"),
     (lambda: EarlyStopping(mode="less"), ValueError, "mode must be 'min' or 'max', got 'less'"),
     (lambda: call(early_stopping=EarlyStopping(monitor="auc")), ValueError, "no column 'auc' to monitor; there are"),
@@ -993,11 +1014,15 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: call(data=[(1,)]), TypeError, "got tuple of 1; pass"),
     (lambda: call(data=(np.ones((3, 2)), np.ones(4))), ValueError, r"have shapes \(3, 2\), \(4,\)"),
     (lambda: call(batch_size=0), ValueError, "batch_size=0 must be at least 1"),
-    (lambda: call(validation=[]), ValueError, "evaluate: the data has no rows"),
-    (lambda: call(loss=lambda out, y: out), TypeError, r"a Tensor of a single number, got shape \(32, 3\)"),
-    (lambda: call(loss=lambda out, y: out[:1, 0]), TypeError, r"a single number, got shape \(1,\); take a mean"),
-    (lambda: call(loss=lambda out, y: 1.0), TypeError, "a Tensor of a single number, got float"),
-    (lambda: call(module=NoTensor()), TypeError, "a single number, got .*float.*see that the module computes with"),
+    (lambda: call(validation=[]), ValueError, "fit: validation has no rows; pass at least one"),
+    (lambda: evaluate(LINE, cross_entropy, []), ValueError, "evaluate: data has no rows; pass at least one"),
+    (lambda: evaluate(LINE, cross_entropy, [(1,)]), TypeError, "evaluate: data: each batch must be .* got tuple of 1"),
+    (lambda: evaluate(LINE, cross_entropy, 3), TypeError, "evaluate: data must be a tuple of arrays .* got int"),
+    (lambda: call(loss=lambda out, y: out), TypeError, r"a single real number, got shape \(32, 3\)"),
+    (lambda: call(loss=lambda out, y: out[:1, 0]), TypeError, r"a single real number, got shape \(1,\), float64; take"),
+    (lambda: call(loss=lambda out, y: 1.0), TypeError, "a Tensor of a single real number, got float"),
+    (lambda: call(data=(table()[0] * 1j, table()[1])), TypeError, r"single real number, got shape \(\), complex128"),
+    (lambda: call(module=NoTensor()), TypeError, "a single real number, got .*float.*see that the module"),
     (lambda: accuracy(np.ones(3), np.ones(3)), ValueError, r"the shapes \(3,\) and \(3,\)"),
 ]  # fmt: skip
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .counts import whole
+
 if TYPE_CHECKING:
     from .run import Run
 
@@ -83,13 +85,12 @@ class EarlyStopping(Callback):
         mode: str = "min",
         restore_best: bool = True,
     ) -> None:
-        if isinstance(patience, bool) or patience != int(patience) or patience < 1:
-            raise ValueError(f"EarlyStopping: patience must be a whole number of epochs from 1, got {patience}")
         if not min_delta >= 0:
             raise ValueError(f"EarlyStopping: min_delta must be 0 or more, got {min_delta}")
         if mode not in ("min", "max"):
             raise ValueError(f"EarlyStopping: mode must be 'min' or 'max', got {mode!r}")
-        self.patience, self.min_delta, self.monitor, self.mode = int(patience), min_delta, monitor, mode
+        self.patience = whole("EarlyStopping: patience", patience, 1)
+        self.min_delta, self.monitor, self.mode = min_delta, monitor, mode
         self.restore_best = restore_best
         self._reset()
 
@@ -158,7 +159,7 @@ class AfterEpoch(Callback):
 
 def as_callbacks(callbacks: Any, early_stopping: Any) -> list[Callback]:
     """All that is to be called, early stopping first."""
-    items = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else list(callbacks)
+    items = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
     out: list[Callback] = []
     if early_stopping is not None:
         given = isinstance(early_stopping, EarlyStopping)

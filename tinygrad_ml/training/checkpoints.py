@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..nn import saving
+from .counts import whole
 
 _STRUCTURE = "structure"
 
@@ -29,10 +30,8 @@ class Checkpoint:
         self.path = Path(path)
         if self.path.suffix != ".npz":
             raise ValueError(f"Checkpoint: the file's name must end in .npz, got {self.path.name}")
-        for name, value in (("every_epochs", every_epochs), ("every_steps", every_steps)):
-            if value is not None and (value != int(value) or value < 1):
-                raise ValueError(f"Checkpoint: {name} must be a whole number from 1, got {value}")
-        self.every_epochs, self.every_steps = every_epochs, every_steps
+        self.every_epochs = whole("Checkpoint: every_epochs", every_epochs, 1)
+        self.every_steps = None if every_steps is None else whole("Checkpoint: every_steps", every_steps, 1)
 
     def write(self, tree: dict[str, Any]) -> None:
         """Replace the file by one with `tree`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
 
 from ..nn import Module
@@ -11,6 +12,7 @@ from ..optim import LBFGS, Optimizer
 from .batches import as_batches
 from .callbacks import Callback, EarlyStopping, as_callbacks
 from .checkpoints import Checkpoint
+from .counts import whole
 from .evaluation import Metrics, named_metrics
 from .history import History
 from .run import Run, Settings
@@ -124,21 +126,21 @@ def fit(
     if metrics is not None and validation is None:
         raise ValueError("fit: metrics are measured on the validation; pass validation=(X, y) too")
     settings = Settings(
-        epochs=_count("epochs", epochs, 0),
-        steps=_count("steps", steps, 0),
-        validation=None if validation is None else as_batches("validation", validation, batch_size, shuffle=False),
+        epochs=math.inf if epochs is None else whole("fit: epochs", epochs, 0),
+        steps=math.inf if steps is None else whole("fit: steps", steps, 0),
+        validation=None if validation is None else as_batches("fit: validation", validation, batch_size, shuffle=False),
         metrics=named_metrics(metrics),
         schedulers=schedulers,
         schedule=schedule,
         clip_norm=_limit("clip_norm", clip_norm),
         clip_value=_limit("clip_value", clip_value),
-        accumulate=int(_count("accumulate", accumulate, 1)),
+        accumulate=whole("fit: accumulate", accumulate, 1),
         callbacks=as_callbacks(callbacks, early_stopping),
         checkpoint=_checkpoint(checkpoint),
         resume=resume,
         progress=progress,
     )
-    return Run(module, loss, optimizer, as_batches("data", data, batch_size, True, rng), settings).go()
+    return Run(module, loss, optimizer, as_batches("fit: data", data, batch_size, True, rng), settings).go()
 
 
 def _require_parts(module: Any, loss: Any, optimizer: Any) -> None:
@@ -163,23 +165,16 @@ def _schedulers(scheduler: Any, optimizer: Optimizer) -> list[Any]:
     schedulers = [] if scheduler is None else list(scheduler) if isinstance(scheduler, (list, tuple)) else [scheduler]
     for item in schedulers:
         if not hasattr(item, "step") or getattr(item, "optimizer", None) is not optimizer:
-            raise ValueError(f"fit: scheduler must be one of this optimizer, got {type(item).__name__} of another")
+            got = f"the class {item.__name__}" if isinstance(item, type) else f"{type(item).__name__} of another"
+            raise ValueError(f"fit: scheduler must be one of this optimizer, as StepLR(optimizer, 10), got {got}")
     return schedulers
-
-
-def _count(name: str, value: Any, least: int) -> float:
-    if value is None:
-        return math.inf
-    if isinstance(value, bool) or value != int(value) or value < least:
-        raise ValueError(f"fit: {name} must be a whole number from {least}, got {value}")
-    return int(value)
 
 
 def _checkpoint(checkpoint: Any) -> Checkpoint | None:
     return checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
 
-def _limit(name: str, value: Any) -> float | None:
-    if value is not None and not value > 0:
-        raise ValueError(f"fit: {name} must be positive, got {value}")
+def _limit(name: str, value: Any) -> Any:
+    if value is not None and not (isinstance(value, Real) and value > 0):
+        raise ValueError(f"fit: {name} must be a positive number, got {value!r}")
     return value

@@ -218,7 +218,7 @@ class Run:
         }
         settings = self.settings
         if settings.validation is not None:
-            found = measure(self.module, self.loss, settings.validation, settings.metrics)
+            found = measure("fit: validation", self.module, self.loss, settings.validation, settings.metrics)
             record.update({f"validation_{name}": value for name, value in found.items()})
         self.history.add_epoch(record)
         self._progress.epoch(record)
@@ -278,7 +278,7 @@ class Run:
         total = sum([rows(batch) for batch in window]) if len(window) > 1 else 0
         mean = 0.0
         for batch in window:
-            batch = checked_batch(batch)
+            batch = checked_batch("fit: data", batch)
             loss = self.loss(self.module(*batch[:-1]), batch[-1])
             value = self._number(loss)
             if not math.isfinite(value):
@@ -298,10 +298,10 @@ class Run:
 
     @staticmethod
     def _number(loss: Any) -> float:
-        if not isinstance(loss, Tensor) or loss.shape != ():
+        if not isinstance(loss, Tensor) or loss.shape != () or loss.dtype.kind != "f":
             raise TypeError(
-                "fit: loss(outputs, targets) must return a Tensor of a single number, got "
-                f"{f'shape {loss.shape}' if isinstance(loss, Tensor) else type(loss).__name__}; "
+                "fit: loss(outputs, targets) must return a Tensor of a single real number, got "
+                f"{f'shape {loss.shape}, {loss.dtype}' if isinstance(loss, Tensor) else type(loss).__name__}; "
                 "take a mean, and see that the module computes with its parameters"
             )
         return float(loss._data)
