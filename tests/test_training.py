@@ -914,18 +914,16 @@ def test_history_draws_itself(history: History):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    ax = history.plot()
     try:
-        drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
-        np.testing.assert_array_equal(drawn["loss in training"], history["loss"])
-        np.testing.assert_array_equal(drawn["loss in validation"], history["validation_loss"])
-        assert f"lowest: epoch {1 + int(np.argmin(history['validation_loss']))}" in drawn
-        labels = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert labels[-2:] == ["accuracy in validation", "nothing in validation"]
-        assert history.plot(ax) is ax
+        panels = history.plot()
+        assert [panel.get_ylabel() for panel in panels] == ["loss", "accuracy", "nothing"]
+        drawn = [line.get_ydata() for panel in panels for line in panel.lines]
+        np.testing.assert_array_equal(drawn[:2], [history["loss"], history["validation_loss"]])
+        np.testing.assert_array_equal(drawn[2], history["validation_accuracy"])
+        assert history.plot(panels) == panels
     finally:
         plt.close("all")
-    with pytest.raises(ValueError, match="no epoch yet to draw"):
+    with pytest.raises(ValueError, match="the history is empty; train for an epoch first"):
         History().plot()
 
 

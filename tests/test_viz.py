@@ -7,9 +7,12 @@ from types import SimpleNamespace
 import matplotlib
 import numpy as np
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 import tinygrad_ml as tg
+from tinygrad_ml.estimators import NeuralClassifier
 from tinygrad_ml.viz import draw_graph, plot_confusion_matrix, plot_decision_boundary, plot_history, to_dot
 from tinygrad_ml.viz.boxes import record
 from tinygrad_ml.viz.layout import layered
@@ -52,7 +55,7 @@ def test_the_boxes_of_a_model_with_names():
         "tensor: 2.bias [2]",
         "operation: linear [5 × 2]",
         "constant: array [5]",
-        f"result: cross_entropy [{loss.item():.4g}]",
+        f"result: cross_entropy [= {loss.item():.4g}]",
     }
     assert sorted(arrows) == sorted(
         [
@@ -105,7 +108,7 @@ def test_tensors_without_names():
 
 SHAPES = {
     "a sum": (lambda x: np.sum(x, axis=0), ["sum(axis=0) [3]"]),
-    "a number": (lambda x: np.sum(x) * 3, ["sum [number]", "multiply(·, 3) [45]"]),
+    "a number": (lambda x: np.sum(x) * 3, ["sum [number]", "multiply(·, 3) [= 45]"]),
     "broadcasting": (lambda x: np.exp(x) + np.ones((2, 1, 1)), ["exp [5 × 3]", "add [2 × 5 × 3]"]),
     "several results": (lambda x: np.exp(np.split(x, [2])[1]), ["split []", "exp [3 × 3]"]),
     "a result of several": (lambda x: np.split(x, [2])[0], ["split [2 × 3]"]),
@@ -361,6 +364,28 @@ def test_labels_alone_and_three_classes():
     assert len(np.unique(image.reshape(-1, 3).round(9), axis=0)) == 3
 
 
+def test_a_data_frame_names_the_axes_and_the_estimators_columns():
+    # Cause: the grid had no names, of which scikit-learn warns, and with which columns are chosen.
+    pandas = pytest.importorskip("pandas")
+    frame, y = pandas.DataFrame(SQUARE, columns=["width", "height"]), pandas.Series([0, 1, 0, 1])
+    choice = make_column_transformer(("passthrough", ["width"]))
+    classifiers = [
+        NeuralClassifier(max_epochs=1).fit(frame, y),
+        make_pipeline(choice, DecisionTreeClassifier()).fit(frame, y),
+        steep_line(),
+    ]
+    for classifier in classifiers:
+        ax = plot_decision_boundary(classifier, frame, y, resolution=5)
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("width", "height")
+    assert plot_decision_boundary(steep_line(), SQUARE, y, resolution=5).get_xlabel() == "feature 0"
+
+
+def test_classes_are_apart_without_colours():
+    ax = plot_decision_boundary(lambda x: x[:, 0].round() + x[:, 1].round(), SQUARE, [0, 1, 1, 2], resolution=5)
+    shapes = {points.get_paths()[0].vertices.tobytes() for points in ax.collections if points.get_label()[0] != "_"}
+    assert len(shapes) == 3
+
+
 def test_the_first_row_of_the_image_is_the_lowest():
     ax = plot_decision_boundary(lambda x: x[:, 1] > 0.5, SQUARE, SQUARE[:, 1] > 0.5, resolution=10)
     image = ax.images[0]
@@ -392,6 +417,8 @@ def test_a_module_is_drawn_as_in_use_and_left_as_it_was():
     ("classifier", "X", "y", "message"),
     [
         (np.sum, np.ones((4, 3)), np.ones(4), r"X must have shape \(n_samples, 2\), got \(4, 3\)"),
+        (np.sum, np.ones((0, 2)), [], "X must have rows, and only finite numbers"),
+        (np.sum, SQUARE * np.nan, np.ones(4), "X must have rows, and only finite numbers"),
         (np.sum, SQUARE, np.ones(3), r"y must have shape \(4,\), a label a sample, got \(3,\)"),
         (lambda x: x[:, :1] * [1, 1, 1], SQUARE, [0, 1, 0, 1], r"must answer shape \(9,\) or \(9, 2\), got \(9, 3\)"),
         (lambda x: x * 9, SQUARE, [0, 1, 0, 1], "reach from -0.72 to 9.72 and are no probabilities; apply"),

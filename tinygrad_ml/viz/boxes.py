@@ -25,7 +25,7 @@ class Box(NamedTuple):
         A tensor that wants a gradient, an array that does not, an operation, the last of them, or all that is not drawn
         one by one.
     title, detail : str
-        A name; and a shape, a value or nothing.
+        A name; and a shape, "=" with the value of a number, or nothing.
     """
 
     kind: str
@@ -148,7 +148,7 @@ class _Collector:
             shape = shapes.get(id(node))
             detail = "" if shape is None else _shape(shape)
             if node is last:
-                detail = f"{float(result.detach().item()):.4g}" if result.size == 1 else _shape(result.shape)
+                detail = f"= {float(result.detach().item()):.4g}" if result.size == 1 else _shape(result.shape)
             number = self._add(node, Box("result" if node is last else "operation", _title(node), detail))
             self.arrows += [(source, number) for source in dict.fromkeys(inputs)]
         return Boxes(self.boxes, self.arrows)
