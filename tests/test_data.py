@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -34,10 +35,14 @@ def on_file(array, path):
     return mapped
 
 
+def minibatches_module():
+    return sys.modules["tinygrad_ml.data.minibatches"]  # the package has a function of the same name
+
+
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of 10 rows of `numbered`, and about 4 blocks at once."""
-    module = sys.modules["tinygrad_ml.data.minibatches"]
+    module = minibatches_module()
     monkeypatch.setattr(module, "BLOCK_BYTES", 240)
     monkeypatch.setattr(module, "POOL_BYTES", 960)
 
@@ -119,6 +124,20 @@ def test_files_are_read_in_blocks_from_all_places(rng, tmp_path, small_blocks):
     gaps = gaps_in_pools(tg.data.minibatches(on_file(X, tmp_path / "X"), y, batch_size=10, rng=rng))
     assert max(gaps) <= 4, "40 rows are from 4 blocks, one of which may lie around the end"
     assert np.mean(gaps) > 2, "blocks that are read together are seldom neighbours"
+
+
+def test_a_file_larger_than_memory_would_do(rng, tmp_path):
+    path, rows = tmp_path / "X", 750_000
+    with open(path, "wb") as file:
+        file.truncate(rows * 100 * 8)  # 600 MB, of which the disk holds none
+    batches = tg.data.minibatches(np.memmap(path, "f8", "r", shape=(rows, 100)), np.arange(rows), rng=rng)
+    pool = minibatches_module().POOL_BYTES
+    tracemalloc.start()
+    seen = sum(len(y) for _, y in itertools.islice(batches, 3 * pool // (32 * 100 * 8)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert seen * 100 * 8 > 2.9 * pool
+    assert pool < peak < 3 * pool
 
 
 def test_rows_in_memory_are_not_taken_from_blocks(rng, small_blocks):

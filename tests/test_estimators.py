@@ -278,6 +278,16 @@ def test_weighted_samples_have_the_optimum_of_scikit_learn(kind, rng):
         np.testing.assert_allclose(answer, answers[2], atol=1e-4)
 
 
+@pytest.mark.parametrize("scale", [1e-310, 1e308])
+def test_only_the_ratios_of_weights_matter(scale, rng):
+    # Cause: the sum of large weights is infinite, and all of them became zero.
+    X, y = weighted_toy(NeuralRegressor, rng)
+    ones, scaled = (
+        NeuralRegressor(max_epochs=2, random_state=0).fit(X, y, weights) for weights in (None, scale + 0 * y)
+    )
+    np.testing.assert_allclose(scaled.predict(X), ones.predict(X), rtol=1e-9)
+
+
 @pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_a_weight_of_zero_is_as_if_a_sample_were_not_there(method, kind, rng):
@@ -418,6 +428,10 @@ def test_a_clone_has_the_arguments_and_no_weights(kind, rng):
             TypeError,
             r"module\(.*\) must return a .*Module, returned ufunc",
         ),
+        ({"learning_rate": -1}, ValueError, "learning_rate must be a number of at least 0, got -1"),
+        ({"tol": "a"}, ValueError, "tol must be a number of at least 0, got 'a'"),
+        ({"validation_fraction": None}, ValueError, "validation_fraction must be at least 0 and less than 1, got None"),
+        ({"loss": tg.nn.MSELoss}, TypeError, "loss must be a function .* got <class"),
         ({"optimizer": "adm"}, ValueError, "optimizer must be one of 'adagrad', 'adam', .* got 'adm'"),
         ({"loss": "mse"}, TypeError, "loss must be a function .* got 'mse'"),
     ],

@@ -831,8 +831,10 @@ def test_what_a_checkpoint_cannot_keep(tree: Any, message: str, tmp_path: Path):
         (lambda path: train("Mersenne Twister", path), "random generators .*'PCG64'.* have .*'MT19937'"),
         (lambda path: other_model(path), r"unknown: first.weight \(8, 40\)"),
         (lambda path: np.savez(path, a=1) or train("Adam", path), "has arrays but is no checkpoint"),
+        (lambda path: (path.write_bytes(b""), train("Adam", path)), "run.npz is no .npz file of arrays"),
+        (lambda path: (os.truncate(path, 999), train("Adam", path)), "is no .npz file of arrays"),
     ],
-    ids=["optimizer", "scheduler", "callback", "generator", "module", "weights"],
+    ids=["optimizer", "scheduler", "callback", "generator", "module", "weights", "empty", "cut"],
 )
 def test_a_checkpoint_of_another_run_is_refused(other: Callable[..., Any], message: str, tmp_path: Path):
     train("Adam", tmp_path / "run.npz", epochs=1)
@@ -948,6 +950,9 @@ def test_the_bar_shows_in_terminals_only(capsys: Any, monkeypatch: Any):
     assert f"{2 * BATCHES}/{2 * BATCHES}" in bar and "epoch 2" in bar and "loss" in bar
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert "epoch 2" in shown(None)
+    with monkeypatch.context() as without:
+        without.setattr(sys, "stderr", None)
+        shown(None)
 
 
 # Errors
@@ -972,7 +977,8 @@ class NoTensor(nn.Module):
 ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: call(module=print), TypeError, r"module must be a tinygrad_ml.nn.Module, got builtin"),
     (lambda: call(loss="mse"), TypeError, r"loss must be a function of \(outputs, targets\), got str"),
-    (lambda: call(optimizer=optim.Adam), TypeError, r"optimizer must be one of tinygrad_ml.optim, .* got Adam"),
+    (lambda: call(loss=nn.MSELoss), TypeError, r"loss must be a function of .* got the class MSELoss"),
+    (lambda: call(optimizer=optim.Adam), TypeError, r"optimizer must be one of tinygrad_ml.optim, .* the class Adam"),
     (lambda: call(optimizer=OTHER), ValueError, "SGD has none of the parameters of Linear; make it from"),
     (lambda: call(epochs=None), ValueError, "say how long to train, by epochs= or steps="),
     (lambda: call(epochs=-1), ValueError, "epochs must be a whole number from 0, got -1"),

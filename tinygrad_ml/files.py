@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,8 @@ def replacing(path: Path) -> Iterator[Path]:
     ...     [file.name for file in path.parent.iterdir()]
     ['numbers.txt']
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    # A number of the process would not do: those of containers that share a folder are often the same.
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield unfinished
         os.replace(unfinished, path)

@@ -94,7 +94,7 @@ class NeuralEstimator(BaseEstimator):
                 f"{weights.min():g} to {weights.max():g}"
             )
         counts = weights > 0
-        return X[counts], y[counts], weights[counts]
+        return X[counts], y[counts], weights[counts] / weights.max()  # the sum of them might be infinite
 
     # Training
 
@@ -162,9 +162,9 @@ class NeuralEstimator(BaseEstimator):
                 progress=bool(self.verbose),
             )
         except FloatingPointError as error:
+            rate = "the optimizer's rate" if callable(self.optimizer) else f"learning_rate={self.learning_rate}"
             raise FloatingPointError(
-                f"{type(self).__name__}: {str(error).removeprefix('fit: ')}; standardise X and y, or lower "
-                f"learning_rate={self.learning_rate}"
+                f"{type(self).__name__}: {str(error).removeprefix('fit: ')}; standardise X and y, or lower {rate}"
             ) from error
 
     # Use

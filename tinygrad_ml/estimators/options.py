@@ -113,10 +113,13 @@ def check(estimator: Any) -> None:
             f"{name}: patience must be an integer of at least 1, or None for no early stopping, "
             f"got {estimator.patience!r}"
         )
-    if not 0 <= estimator.validation_fraction < 1:
-        raise ValueError(
-            f"{name}: validation_fraction must be at least 0 and less than 1, got {estimator.validation_fraction!r}"
-        )
+    for argument in ("learning_rate", "tol"):
+        value = getattr(estimator, argument)
+        if not (isinstance(value, numbers.Real) and value >= 0):
+            raise ValueError(f"{name}: {argument} must be a number of at least 0, got {value!r}")
+    fraction = estimator.validation_fraction
+    if not (isinstance(fraction, numbers.Real) and 0 <= fraction < 1):
+        raise ValueError(f"{name}: validation_fraction must be at least 0 and less than 1, got {fraction!r}")
     if not isinstance(estimator.hidden, (tuple, list)) or not all(map(_is_positive_integer, estimator.hidden)):
         raise ValueError(f"{name}: hidden must be a tuple of widths of at least 1, got {estimator.hidden!r}")
     if np.dtype(estimator.dtype).kind != "f":
@@ -131,7 +134,7 @@ def check(estimator: Any) -> None:
             f"{name}: optimizer must be one of {', '.join(map(repr, OPTIMIZERS))}, or a function (parameters) that "
             f"makes one, got {estimator.optimizer!r}"
         )
-    if estimator.loss is not None and not callable(estimator.loss):
+    if isinstance(estimator.loss, type) or not (estimator.loss is None or callable(estimator.loss)):
         raise TypeError(
             f"{name}: loss must be a function (outputs, targets) such as tinygrad_ml.functional.cross_entropy, "
             f"got {estimator.loss!r}"

@@ -44,7 +44,7 @@ def read(path: Any) -> State:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (ValueError, zipfile.BadZipFile, TypeError) as error:
+    except (ValueError, zipfile.BadZipFile, TypeError, EOFError) as error:
         raise ValueError(f"load: {path} is no .npz file of arrays: {error}") from error
 
 

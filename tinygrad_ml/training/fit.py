@@ -146,12 +146,11 @@ def fit(
 def _require_parts(module: Any, loss: Any, optimizer: Any) -> None:
     if not isinstance(module, Module):
         raise TypeError(f"fit: module must be a tinygrad_ml.nn.Module, got {type(module).__name__}")
-    if not callable(loss):
-        raise TypeError(f"fit: loss must be a function of (outputs, targets), got {type(loss).__name__}")
+    if isinstance(loss, type) or not callable(loss):
+        raise TypeError(f"fit: loss must be a function of (outputs, targets), got {_kind(loss)}")
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
-            f"fit: optimizer must be one of tinygrad_ml.optim, as Adam(module.parameters()), got "
-            f"{optimizer.__name__ if isinstance(optimizer, type) else type(optimizer).__name__}"
+            f"fit: optimizer must be one of tinygrad_ml.optim, as Adam(module.parameters()), got {_kind(optimizer)}"
         )
     own = {id(parameter) for parameter in module.parameters()}
     if not any(id(parameter) in own for group in optimizer.param_groups for parameter in group["params"]):
@@ -161,12 +160,18 @@ def _require_parts(module: Any, loss: Any, optimizer: Any) -> None:
         )
 
 
+def _kind(thing: Any) -> str:
+    return f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__
+
+
 def _schedulers(scheduler: Any, optimizer: Optimizer) -> list[Any]:
     schedulers = [] if scheduler is None else list(scheduler) if isinstance(scheduler, (list, tuple)) else [scheduler]
     for item in schedulers:
         if not hasattr(item, "step") or getattr(item, "optimizer", None) is not optimizer:
-            got = f"the class {item.__name__}" if isinstance(item, type) else f"{type(item).__name__} of another"
-            raise ValueError(f"fit: scheduler must be one of this optimizer, as StepLR(optimizer, 10), got {got}")
+            raise ValueError(
+                f"fit: scheduler must be one of this optimizer, as StepLR(optimizer, 10), got {_kind(item)}"
+                + (" of another" if isinstance(getattr(item, "optimizer", None), Optimizer) else "")
+            )
     return schedulers
 
 
