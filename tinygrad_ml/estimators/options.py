@@ -115,10 +115,10 @@ def check(estimator: Any) -> None:
         )
     for argument in ("learning_rate", "tol"):
         value = getattr(estimator, argument)
-        if not (isinstance(value, numbers.Real) and value >= 0):
+        if not (isinstance(value, (int, float, np.number)) and value >= 0):
             raise ValueError(f"{name}: {argument} must be a number of at least 0, got {value!r}")
     fraction = estimator.validation_fraction
-    if not (isinstance(fraction, numbers.Real) and 0 <= fraction < 1):
+    if not (isinstance(fraction, (int, float, np.number)) and 0 <= fraction < 1):
         raise ValueError(f"{name}: validation_fraction must be at least 0 and less than 1, got {fraction!r}")
     if not isinstance(estimator.hidden, (tuple, list)) or not all(map(_is_positive_integer, estimator.hidden)):
         raise ValueError(f"{name}: hidden must be a tuple of widths of at least 1, got {estimator.hidden!r}")

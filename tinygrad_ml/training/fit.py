@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from numbers import Real
 from typing import Any
+
+import numpy as np
 
 from ..nn import Module
 from ..optim import LBFGS, Optimizer
@@ -180,6 +181,6 @@ def _checkpoint(checkpoint: Any) -> Checkpoint | None:
 
 
 def _limit(name: str, value: Any) -> Any:
-    if value is not None and not (isinstance(value, Real) and value > 0):
+    if value is not None and not (isinstance(value, (int, float, np.number)) and value > 0):
         raise ValueError(f"fit: {name} must be a positive number, got {value!r}")
     return value

@@ -52,7 +52,7 @@ def plot_decision_boundary(classifier: Any, X: Any, y: Any, ax: Axes | None = No
     >>> [text.get_text() for text in axes.get_legend().get_texts()]
     ['False', 'True']
     """
-    frame = X if hasattr(X, "iloc") else None
+    frame: Any = X if hasattr(X, "iloc") else None
     X, y = np.asarray(X, float), np.asarray(y)
     if X.ndim != 2 or X.shape[1] != 2:
         raise ValueError(
