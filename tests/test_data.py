@@ -421,13 +421,18 @@ def test_few_synthetic_songs(rows, rng):
 @pytest.mark.parametrize(
     ("make", "arguments", "message"),
     [
-        (make_spirals, {"n": 0}, "make_spirals: n=0 must be at least 1"),
-        (make_spirals, {"classes": 0}, "make_spirals: classes=0 must be at least 1"),
+        (make_spirals, {"n": 0}, "make_spirals: n must be a whole number from 1, got 0"),
+        (make_spirals, {"classes": 0}, "make_spirals: classes must be a whole number from 1, got 0"),
+        (make_spirals, {"classes": 1.5}, "make_spirals: classes must be a whole number from 1, got 1.5"),
         (make_spirals, {"noise": -0.1}, "make_spirals: noise=-0.1 must be at least 0"),
-        (make_sequences, {"n": -1}, "make_sequences: n=-1 must be at least 1"),
-        (make_sequences, {"length": 1}, "make_sequences: length=1 must be at least 2"),
-        (make_sequences, {"symbols": 2}, "make_sequences: symbols=2 must be at least 3"),
-        (make_year_prediction_like, {"rows": 9}, "make_year_prediction_like: rows=9 must be at least 10"),
+        (make_sequences, {"n": -1}, "make_sequences: n must be a whole number from 1, got -1"),
+        (make_sequences, {"length": 1}, "make_sequences: length must be a whole number from 2, got 1"),
+        (make_sequences, {"symbols": 2}, "make_sequences: symbols must be a whole number from 3, got 2"),
+        (
+            make_year_prediction_like,
+            {"rows": 9},
+            "make_year_prediction_like: rows must be a whole number from 10, got 9",
+        ),
     ],
 )
 def test_sizes_that_make_no_data(make, arguments, message):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .counts import whole
+from ..counts import whole
 
 if TYPE_CHECKING:
     from .run import Run

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..counts import whole
 from ..nn import saving
-from .counts import whole
 
 _STRUCTURE = "structure"
 

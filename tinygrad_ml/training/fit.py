@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..counts import whole
 from ..nn import Module
 from ..optim import LBFGS, Optimizer
 from .batches import as_batches
 from .callbacks import Callback, EarlyStopping, as_callbacks
 from .checkpoints import Checkpoint
-from .counts import whole
 from .evaluation import Metrics, named_metrics
 from .history import History
 from .run import Run, Settings
@@ -53,7 +53,7 @@ def fit(
     optimizer : Optimizer
         Of the module's parameters.
     data : tuple of arrays, or iterable of tuples
-        ``(X, y)``, of which batches are taken in a new order in every epoch; or batches ``(inputs, ..., targets)``, in
+        ``(X, y)``, arrays or lists, of which batches are taken in a new order in every epoch; or batches ``(inputs, ..., targets)``, in
         something that can be gone through again in every epoch.
     epochs, steps : int, optional
         How long: the number of passes through the data, of the optimizer's steps, or whichever is over first.

@@ -1,4 +1,4 @@
-"""Numbers of epochs, steps and batches."""
+"""Arguments that count things."""
 
 from __future__ import annotations
 
