@@ -53,8 +53,8 @@ def fit(
     optimizer : Optimizer
         Of the module's parameters.
     data : tuple of arrays, or iterable of tuples
-        ``(X, y)``, arrays or lists, of which batches are taken in a new order in every epoch; or batches ``(inputs, ..., targets)``, in
-        something that can be gone through again in every epoch.
+        ``(X, y)``, arrays or lists of numbers, of which batches are taken in a new order in every epoch; or batches
+        ``(inputs, ..., targets)``, in something that can be gone through again in every epoch.
     epochs, steps : int, optional
         How long: the number of passes through the data, of the optimizer's steps, or whichever is over first.
     batch_size : int, default=32
