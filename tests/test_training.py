@@ -1021,6 +1021,8 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: call(validation=[]), ValueError, "fit: validation has no rows; pass at least one"),
     (lambda: evaluate(LINE, cross_entropy, []), ValueError, "evaluate: data has no rows; pass at least one"),
     (lambda: evaluate(LINE, cross_entropy, [(1,)]), TypeError, "evaluate: data: each batch must be .* got tuple of 1"),
+    (lambda: evaluate(LINE, lambda out, y: out, table()), TypeError,
+     r"loss must return a number for all rows together, got shape \(37, 3\)"),
     (lambda: evaluate(LINE, cross_entropy, 3), TypeError, "evaluate: data must be a tuple of arrays .* got int"),
     (lambda: call(loss=lambda out, y: out), TypeError, r"a single real number, got shape \(32, 3\)"),
     (lambda: call(loss=lambda out, y: out[:1, 0]), TypeError, r"a single real number, got shape \(1,\), float64; take"),

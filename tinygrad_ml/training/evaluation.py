@@ -70,7 +70,7 @@ def measure(
                 batch = checked_batch(name, batch)
                 out = module(*batch[:-1])
                 number = rows(batch)
-                total += float(loss(out, batch[-1])) * number
+                total += _as_number("loss", loss(out, batch[-1])) * number
                 count += number
                 if metrics:
                     outputs.append(np.asarray(raw(out)))
@@ -83,7 +83,7 @@ def measure(
     measured = {"loss": total / count}
     if metrics:
         everything = np.concatenate(outputs), np.concatenate(targets)
-        measured.update({name: _as_number(name, metric(*everything)) for name, metric in metrics.items()})
+        measured.update({name: _as_number(f"metrics: {name}", metric(*everything)) for name, metric in metrics.items()})
     return measured
 
 
@@ -92,7 +92,7 @@ def _as_number(name: str, value: Any) -> float:
         return float(raw(value))
     except TypeError as error:
         got = f"shape {np.shape(value)}" if np.shape(value) else type(value).__name__
-        raise TypeError(f"metrics: {name} must return a number for all rows together, got {got}") from error
+        raise TypeError(f"{name} must return a number for all rows together, got {got}") from error
 
 
 def modules(module: Module, loss: Any) -> list[Module]:

@@ -152,11 +152,12 @@ class Run:
 
     def _named_parameters(self) -> list[tuple[str, Any]]:
         """Those of the module by name, then those that only the optimizer knows."""
-        return [*self.module.named_parameters(), *self._outside().items()]
+        named = list(self.module.named_parameters())
+        return [*named, *self._outside([parameter for _, parameter in named]).items()]
 
-    def _outside(self) -> dict[str, Any]:
-        """The parameters of the optimizer that the module has not, as of a loss that is learned."""
-        own = {id(parameter) for parameter in self.module.parameters()}
+    def _outside(self, parameters: list[Any]) -> dict[str, Any]:
+        """The parameters of the optimizer that are not among the module's, as of a loss that is learned."""
+        own = set(map(id, parameters))
         return {
             f"parameter {j} of the optimizer's group {i}": parameter
             for i, group in enumerate(self.optimizer.param_groups)
@@ -328,7 +329,7 @@ class Run:
         self.settings.checkpoint.write(
             {
                 "module": self.module.state_dict(),
-                "outside": {name: parameter.data for name, parameter in self._outside().items()},
+                "outside": {name: parameter.data for name, parameter in self._outside(self.module.parameters()).items()},
                 **{
                     name: [(type(part).__name__, part.state_dict()) for part in parts]
                     for name, parts in self._stateful_parts().items()
@@ -354,7 +355,7 @@ class Run:
             for name, parts in stateful.items():
                 _require_same_kinds(name, parts, [kind for kind, _ in tree[name]])
             self.module.load_state_dict(tree["module"])
-            for name, parameter in self._outside().items():
+            for name, parameter in self._outside(self.module.parameters()).items():
                 parameter.data[...] = tree["outside"][name]
             for name, parts in stateful.items():
                 for part, (_, state) in zip(parts, tree[name], strict=True):
