@@ -374,6 +374,7 @@ def test_early_stopping(
     scores: list[float], options: dict[str, Any], best: int, stopped: int | None, restore_best: bool
 ):
     left = iter(scores)
+    options = {"mode": "min", **options}
     stopper = EarlyStopping(monitor="validation_score", restore_best=restore_best, **options)
     module, states = Net(), []
     history = fit(
@@ -387,7 +388,7 @@ def test_early_stopping(
 
 
 def test_early_stopping_begins_anew_in_every_fit():
-    stopper = EarlyStopping(1, monitor="validation_score")
+    stopper = EarlyStopping(1, monitor="validation_score", mode="min")
     for _ in range(2):
         left, module = iter([1, 2, 3]), Net()
         history = fit(
@@ -633,7 +634,7 @@ def test_what_callbacks_have_frozen_stays_frozen(tmp_path: Path):
 
 def test_early_stopping_is_final(tmp_path: Path):
     path = tmp_path / "run.npz"
-    stopping = {"early_stopping": EarlyStopping(1, monitor="step")}  # which only grows
+    stopping = {"early_stopping": EarlyStopping(1, monitor="step", mode="min")}  # which only grows
     first = train("Adam", path, **stopping)
     assert first["history"]["epochs"]["epoch"].tolist() == [1, 2]
     assert_same(train("Adam", path, epochs=9, **stopping), first)
@@ -641,10 +642,14 @@ def test_early_stopping_is_final(tmp_path: Path):
 
 def test_the_patience_that_is_left_survives(tmp_path: Path):
     checkpoint = Checkpoint(tmp_path / "run.npz")
+
+    def stopping() -> EarlyStopping:
+        return EarlyStopping(2, monitor="step", mode="min")
+
     with pytest.raises(Killed):
-        train("Adam", checkpoint, [KillAt(2 * BATCHES + 1, die)], early_stopping=EarlyStopping(2, monitor="step"))
-    resumed = train("Adam", checkpoint, epochs=9, early_stopping=EarlyStopping(2, monitor="step"))
-    assert_same(resumed, train("Adam", epochs=9, early_stopping=EarlyStopping(2, monitor="step")))
+        train("Adam", checkpoint, [KillAt(2 * BATCHES + 1, die)], early_stopping=stopping())
+    resumed = train("Adam", checkpoint, epochs=9, early_stopping=stopping())
+    assert_same(resumed, train("Adam", epochs=9, early_stopping=stopping()))
     assert resumed["history"]["epochs"]["epoch"].tolist() == [1, 2, 3]
 
 
@@ -1006,7 +1011,8 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: call(epochs=True), ValueError, "epochs must be a whole number from 0, got True"),
     (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta must be 0 or more, got -1"),
     (lambda: EarlyStopping(mode="less"), ValueError, "mode must be 'min' or 'max', got 'less'"),
-    (lambda: call(early_stopping=EarlyStopping(monitor="auc")), ValueError, "no column 'auc' to monitor; there are"),
+    (lambda: EarlyStopping(monitor="validation_accuracy"), ValueError, "less or more of 'validation_accuracy' better"),
+    (lambda: call(early_stopping=EarlyStopping(monitor="auc", mode="max")), ValueError, "no column 'auc' to"),
     (lambda: call(checkpoint=""), ValueError, "must end in .npz, got"),
     (lambda: call(checkpoint="run.pt"), ValueError, "must end in .npz, got run.pt"),
     (lambda: Checkpoint("a.npz", every_steps=0), ValueError, "every_steps must be a whole number from 1, got 0"),

@@ -292,6 +292,15 @@ def test_a_loss_over_decades_has_a_logarithmic_axis():
     assert plot_history({"loss": [1.0, 0.1, -0.01]})[0].get_yscale() == "linear"
 
 
+@pytest.mark.parametrize(
+    ("name", "best"), [("perplexity", "1 at epoch 2"), ("f1", "3 at epoch 1"), ("norm_of_weights", None)]
+)
+def test_the_best_is_told_where_it_is_known_what_is_better(name, best):
+    # Cause: of what had no familiar name the largest was called best.
+    legend = plot_history({f"validation_{name}": [3.0, 1.0]})[0].get_legend()
+    assert legend.get_texts()[0].get_text() == ("validation" if best is None else f"validation (best {best})")
+
+
 @pytest.mark.parametrize("attribute", ["history_", "epochs"])
 def test_curves_of_an_estimator_or_a_run(attribute):
     columns = {"epoch": [3, 4], "step": [30, 40], "lr": [0.1, 0.1], "seconds": [1, 2], "loss": [2.0, np.inf]}

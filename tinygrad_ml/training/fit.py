@@ -80,7 +80,8 @@ def fit(
         A file in ``.npz`` for the state of the run, written after every epoch, at the end and upon Ctrl-C. It has the
         parameters of the last step; those that early stopping finds best are kept beside them.
     resume : bool, default=True
-        Go on from the checkpoint, where there is one, to the same bits as if there had been no interruption.
+        Go on from the checkpoint, where there is one, to the same bits as if there had been no interruption: so also
+        with its optimizer's rates.
     progress : bool, optional
         Whether to show a bar; by default in a terminal.
 

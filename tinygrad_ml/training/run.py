@@ -329,7 +329,9 @@ class Run:
         self.settings.checkpoint.write(
             {
                 "module": self.module.state_dict(),
-                "outside": {name: parameter.data for name, parameter in self._outside(self.module.parameters()).items()},
+                "outside": {
+                    name: parameter.data for name, parameter in self._outside(self.module.parameters()).items()
+                },
                 **{
                     name: [(type(part).__name__, part.state_dict()) for part in parts]
                     for name, parts in self._stateful_parts().items()
