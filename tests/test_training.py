@@ -713,7 +713,9 @@ def test_a_process_that_is_killed_resumes_to_the_same_bits(step: int, kill: str,
             process.kill()
     assert process.returncode == -signal.SIGKILL
     assert checkpoints.read(path)["position"]["steps"] == (6 if kill == "announce" else 5)
+    assert len(list(tmp_path.iterdir())) == (1 if kill == "announce" else 2)
     assert_same(train("SGD with everything", Checkpoint(path, every_steps=2)), train("SGD with everything"))
+    assert list(tmp_path.iterdir()) == [path], "what was half-written is gone"
 
 
 # Ctrl-C

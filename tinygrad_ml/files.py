@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -29,4 +30,10 @@ def replacing(path: Path) -> Iterator[Path]:
         yield unfinished
         os.replace(unfinished, path)
     finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what is left of `replacing` where its process was killed; nobody else may be writing `path`."""
+    for unfinished in path.parent.glob(f".{glob.escape(path.name)}.*"):
         unfinished.unlink(missing_ok=True)

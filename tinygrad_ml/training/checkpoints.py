@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..counts import whole
+from ..files import remove_unfinished
 from ..nn import saving
 
 _STRUCTURE = "structure"
@@ -39,7 +40,8 @@ class Checkpoint:
         write(self.path, tree)
 
     def read(self) -> dict[str, Any] | None:
-        """What the file has, or None if there is none."""
+        """What the file has, or None if there is none; what a killed run has left half-written is removed."""
+        remove_unfinished(self.path)
         return read(self.path) if self.path.exists() else None
 
 
