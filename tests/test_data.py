@@ -197,8 +197,8 @@ def test_batches_tell_what_they_are():
             r"shapes \(\), \(3,\), .* of a sparse matrix take toarray",
         ),
         ((np.ma.masked_equal([1, 2, 3], 2),), {}, ValueError, "masked values would count as the others; fill them"),
-        ((np.ones(3),), {"batch_size": 0}, ValueError, r"batch_size=0 must be at least 1"),
-        ((np.ones(3),), {"batch_size": 1.5}, TypeError, r"batch_size=1.5 must be a whole number"),
+        ((np.ones(3),), {"batch_size": 0}, ValueError, "batch_size must be a whole number from 1, got 0"),
+        ((np.ones(3),), {"batch_size": 1.5}, ValueError, "batch_size must be a whole number from 1, got 1.5"),
         ((np.ones(3),), {"batch_size": 4, "drop_last": True}, ValueError, r"leaves no batch: 3 rows and batch_size=4"),
     ],
 )

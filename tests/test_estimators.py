@@ -415,12 +415,12 @@ def test_a_clone_has_the_arguments_and_no_weights(kind, rng):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"batch_size": 0}, ValueError, "batch_size must be an integer of at least 1, got 0"),
-        ({"max_epochs": 1.5}, ValueError, "max_epochs must be an integer of at least 1, got 1.5"),
-        ({"patience": 0}, ValueError, "patience must be an integer of at least 1, or None for no early"),
+        ({"batch_size": 0}, ValueError, "batch_size must be a whole number from 1, got 0"),
+        ({"max_epochs": 1.5}, ValueError, "max_epochs must be a whole number from 1, got 1.5"),
+        ({"patience": 0}, ValueError, "patience, where it is not None, must be a whole number from 1, got 0"),
         ({"validation_fraction": 1}, ValueError, "validation_fraction must be at least 0 and less than 1, got 1"),
-        ({"hidden": (3, 0)}, ValueError, r"hidden must be a tuple of widths of at least 1, got \(3, 0\)"),
-        ({"hidden": 3}, ValueError, "hidden must be a tuple of widths of at least 1, got 3"),
+        ({"hidden": (3, 0)}, ValueError, r"every width in hidden=\(3, 0\) must be a whole number from 1, got 0"),
+        ({"hidden": 3}, ValueError, "hidden must be a tuple of widths, got 3"),
         ({"dtype": int}, ValueError, "dtype must be a floating-point type such as np.float32, got <class 'int'>"),
         ({"module": "mlp"}, TypeError, "module must be a tinygrad_ml.nn.Module, or a function .* got 'mlp'"),
         (

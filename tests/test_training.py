@@ -1025,7 +1025,7 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: call(data=list(table())), TypeError, r"each batch must be a tuple .* got ndarray; pass arrays as a tuple"),
     (lambda: call(data=[(1,)]), TypeError, "got tuple of 1; pass"),
     (lambda: call(data=(np.ones((3, 2)), np.ones(4))), ValueError, r"have shapes \(3, 2\), \(4,\)"),
-    (lambda: call(batch_size=0), ValueError, "batch_size=0 must be at least 1"),
+    (lambda: call(batch_size=0), ValueError, "batch_size must be a whole number from 1, got 0"),
     (lambda: call(validation=[]), ValueError, "fit: validation has no rows; pass at least one"),
     (lambda: evaluate(LINE, cross_entropy, []), ValueError, "evaluate: data has no rows; pass at least one"),
     (lambda: evaluate(LINE, cross_entropy, [(1,)]), TypeError, "evaluate: data: each batch must be .* got tuple of 1"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import functional, nn, optim
+from ..counts import whole
 
 OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "adagrad": optim.Adagrad,
@@ -105,14 +105,9 @@ def check(estimator: Any) -> None:
     """
     name = _name(estimator)
     for argument in ("batch_size", "max_epochs"):
-        value = getattr(estimator, argument)
-        if not _is_positive_integer(value):
-            raise ValueError(f"{name}: {argument} must be an integer of at least 1, got {value!r}")
-    if estimator.patience is not None and not _is_positive_integer(estimator.patience):
-        raise ValueError(
-            f"{name}: patience must be an integer of at least 1, or None for no early stopping, "
-            f"got {estimator.patience!r}"
-        )
+        whole(f"{name}: {argument}", getattr(estimator, argument), 1)
+    if estimator.patience is not None:
+        whole(f"{name}: patience, where it is not None,", estimator.patience, 1)
     for argument in ("learning_rate", "tol"):
         value = getattr(estimator, argument)
         if not (isinstance(value, (int, float, np.number)) and value >= 0):
@@ -120,8 +115,10 @@ def check(estimator: Any) -> None:
     fraction = estimator.validation_fraction
     if not (isinstance(fraction, (int, float, np.number)) and 0 <= fraction < 1):
         raise ValueError(f"{name}: validation_fraction must be at least 0 and less than 1, got {fraction!r}")
-    if not isinstance(estimator.hidden, (tuple, list)) or not all(map(_is_positive_integer, estimator.hidden)):
-        raise ValueError(f"{name}: hidden must be a tuple of widths of at least 1, got {estimator.hidden!r}")
+    if not isinstance(estimator.hidden, (tuple, list)):
+        raise ValueError(f"{name}: hidden must be a tuple of widths, got {estimator.hidden!r}")
+    for width in estimator.hidden:
+        whole(f"{name}: every width in hidden={estimator.hidden!r}", width, 1)
     if np.dtype(estimator.dtype).kind != "f":
         raise ValueError(f"{name}: dtype must be a floating-point type such as np.float32, got {estimator.dtype!r}")
     if estimator.module is not None and not callable(estimator.module):
@@ -139,10 +136,6 @@ def check(estimator: Any) -> None:
             f"{name}: loss must be a function (outputs, targets) such as tinygrad_ml.functional.cross_entropy, "
             f"got {estimator.loss!r}"
         )
-
-
-def _is_positive_integer(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and int(value) >= 1
 
 
 def _name(estimator: Any) -> str:
