@@ -157,6 +157,18 @@ def test_batches_are_of_nearly_equal_sizes(rng):
     assert model.module_.seen[False] == [65]
 
 
+def test_the_module_is_left_in_evaluation_mode(rng):
+    # Cause: training gives modules their modes back, and a new module's is that of training.
+    def with_dropout(n_features, n_outputs, rng):
+        return tg.nn.Sequential(tg.nn.Dropout(0.5, rng=rng), tg.nn.Linear(n_features, n_outputs, rng=rng))
+
+    X, y = toy(NeuralRegressor, rng)
+    model = NeuralRegressor(with_dropout, max_epochs=1, validation_fraction=0.5).fit(X, y)
+    for _ in range(2):
+        np.testing.assert_array_equal(model.module_(X).numpy()[:, 0], model.predict(X))
+        model.partial_fit(X, y)
+
+
 def test_what_is_held_out_is_not_trained_with(rng):
     X, y = toy(NeuralRegressor, rng, 100)
     model = NeuralRegressor(Noting, validation_fraction=0.2, batch_size=80, max_epochs=4).fit(X, y)

@@ -23,7 +23,7 @@ _SAMPLES_AT_ONCE = 1024
 
 
 class NeuralEstimator(BaseEstimator):
-    """A module that is trained by minibatches; see `NeuralClassifier` and `NeuralRegressor`."""
+    """A module that `tinygrad_ml.training.fit` trains; see `NeuralClassifier` and `NeuralRegressor`."""
 
     _default_loss: Any
 

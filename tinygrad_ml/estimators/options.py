@@ -33,7 +33,7 @@ def perceptron(n_features: int, hidden: Sequence[int], n_outputs: int, rng: np.r
 
 
 def make_module(estimator: Any, n_features: int, n_outputs: int, rng: np.random.Generator) -> nn.Module:
-    """A new module, or a copy of the one that was given."""
+    """A new module, or a copy of the one that was given, in evaluation mode, to which it returns after training."""
     given = estimator.module
     if given is None:
         module: Any = perceptron(n_features, estimator.hidden, n_outputs, rng)
@@ -46,7 +46,7 @@ def make_module(estimator: Any, n_features: int, n_outputs: int, rng: np.random.
                 f"{_name(estimator)}: module(n_features, n_outputs, rng) must return a tinygrad_ml.nn.Module, "
                 f"returned {type(module).__name__}"
             )
-    return module.to(estimator.dtype)
+    return module.to(estimator.dtype).eval()
 
 
 def make_optimizer(estimator: Any, module: nn.Module) -> optim.Optimizer:
