@@ -890,6 +890,7 @@ def test_history_as_csv(history: History, tmp_path: Path):
 
 
 def test_history_as_json(history: History, tmp_path: Path):
+    history.epochs["validation_accuracy"][0] = np.float32(0.5)  # as of a callback
     history.to_json(tmp_path / "out.json")
     read = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert read["epochs"].pop("validation_nothing") == [None] * 12

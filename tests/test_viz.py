@@ -190,7 +190,7 @@ def test_in_given_axes_text_shrinks_with_the_boxes():
         (lambda f: f(lambda x: (x, x), np.ones(2)), TypeError, "a function that returns one; got tuple"),
         (lambda f: f(3.0), TypeError, "draws a Tensor, or a function that returns one; got float"),
         (lambda f: f(np.exp(tg.nn.Parameter([1.0])), 1.0), TypeError, "arguments are for functions, and a Tensor was"),
-        (lambda f: f(np.exp, np.ones(2), limit=0), ValueError, "limit must be at least 1, got 0"),
+        (lambda f: f(np.exp, np.ones(2), limit=0), ValueError, "limit must be a whole number from 1, got 0"),
         (lambda f: f(np.exp, np.ones(2), module=[1]), TypeError, "module must be a tinygrad_ml.nn.Module .* got list"),
     ],
 )
@@ -389,6 +389,15 @@ def test_a_data_frame_names_the_axes_and_the_estimators_columns():
     assert plot_decision_boundary(steep_line(), SQUARE, y, resolution=5).get_xlabel() == "feature 0"
 
 
+def test_no_two_of_many_classes_look_alike():
+    y = np.arange(20)
+    X = np.stack([y, y**2], axis=1)
+    ax = plot_decision_boundary(lambda x: x[:, 0].round().clip(0, 19), X, y, resolution=5)
+    points = [points for points in ax.collections if points.get_label()[0] != "_"]
+    looks = {(p.get_paths()[0].vertices.tobytes(), p.get_facecolor().tobytes()) for p in points}
+    assert len(looks) == 20
+
+
 def test_classes_are_apart_without_colours():
     ax = plot_decision_boundary(lambda x: x[:, 0].round() + x[:, 1].round(), SQUARE, [0, 1, 1, 2], resolution=5)
     shapes = {points.get_paths()[0].vertices.tobytes() for points in ax.collections if points.get_label()[0] != "_"}
@@ -445,7 +454,7 @@ def test_what_has_no_boundary(classifier, X, y, message):
 
 
 def test_too_coarse_a_grid():
-    with pytest.raises(ValueError, match="resolution must be at least 2, got 1"):
+    with pytest.raises(ValueError, match="resolution must be a whole number from 2, got 1"):
         plot_decision_boundary(np.sum, SQUARE, [0, 1, 0, 1], resolution=1)
 
 

@@ -146,7 +146,8 @@ def _short(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    return value if math.isfinite(value) else None
+    number = value.item() if isinstance(value, np.generic) else value
+    return number if math.isfinite(number) else None
 
 
 def _write(path: Any, text: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..counts import whole
 from ..functional import sigmoid, softmax
 from ..graph import no_grad
 from ..nn.module import Module
@@ -63,8 +64,7 @@ def plot_decision_boundary(classifier: Any, X: Any, y: Any, ax: Axes | None = No
         raise ValueError("plot_decision_boundary: X must have rows, and only finite numbers")
     if y.shape != X.shape[:1]:
         raise ValueError(f"plot_decision_boundary: y must have shape {X.shape[:1]}, a label a sample, got {y.shape}")
-    if resolution < 2:
-        raise ValueError(f"plot_decision_boundary: resolution must be at least 2, got {resolution}")
+    resolution = whole("plot_decision_boundary: resolution", resolution, 2)
     if ax is None:
         import matplotlib.pyplot as plt
 
@@ -101,7 +101,7 @@ def plot_decision_boundary(classifier: Any, X: Any, y: Any, ax: Axes | None = No
             chosen[:, 0],
             chosen[:, 1],
             s=26,
-            marker=MARKERS[i % len(MARKERS)],
+            marker=MARKERS[(i + i // len(COLOURS)) % len(MARKERS)],
             color=[colour],
             edgecolor="white",
             linewidth=0.7,

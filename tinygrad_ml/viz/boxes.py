@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
+from ..counts import whole
 from ..gradcheck.complex_step import operations
 from ..graph import Leaf, Node, Output
 from ..nn.module import Module
@@ -55,8 +56,7 @@ def record(what: Any, args: tuple[Any, ...], module: Any, limit: int, caller: st
     caller : str
         For error messages.
     """
-    if limit < 1:
-        raise ValueError(f"{caller}: limit must be at least 1, got {limit}")
+    limit = whole(f"{caller}: limit", limit, 1)
     names: dict[int, str] = {}
     if isinstance(what, Tensor):
         if args:
