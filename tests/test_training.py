@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,6 +180,24 @@ def test_lists_of_numbers_are_arrays(rows: int):
         found.append(module.state_dict())
     for state in found[1:]:
         np.testing.assert_allclose(state["weight"], found[0]["weight"], rtol=1e-9)
+
+
+def test_a_long_run_keeps_no_more_than_its_history():
+    class Size(Callback):
+        def on_step_end(self, run: Any) -> None:
+            if run.step in (100, 600):
+                sizes.append(tracemalloc.get_traced_memory()[0])
+
+    sizes: list[int] = []
+    module = Net()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        fit(module, cross_entropy, adam(module), table(), steps=600, batch_size=BATCH, clip_norm=1.0, callbacks=Size())
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert (sizes[1] - sizes[0]) / 500 < 400, "bytes a step; a batch has 2,560"
 
 
 def test_an_epochs_last_step_accumulates_what_is_left():
