@@ -158,7 +158,7 @@ def test_batches_are_of_nearly_equal_sizes(rng):
 
 
 def test_the_module_is_left_in_evaluation_mode(rng):
-    # Cause: training gives modules their modes back, and a new module's is that of training.
+    # Training gives modules their modes back, and a new module's is that of training.
     def with_dropout(n_features, n_outputs, rng):
         return tg.nn.Sequential(tg.nn.Dropout(0.5, rng=rng), tg.nn.Linear(n_features, n_outputs, rng=rng))
 
@@ -292,7 +292,7 @@ def test_weighted_samples_have_the_optimum_of_scikit_learn(kind, rng):
 
 @pytest.mark.parametrize("scale", [1e-310, 1e308])
 def test_only_the_ratios_of_weights_matter(scale, rng):
-    # Cause: the sum of large weights is infinite, and all of them became zero.
+    # The sum of large weights is infinite, and all of them became zero.
     X, y = weighted_toy(NeuralRegressor, rng)
     ones, scaled = (
         NeuralRegressor(max_epochs=2, random_state=0).fit(X, y, weights) for weights in (None, scale + 0 * y)

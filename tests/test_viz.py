@@ -296,7 +296,7 @@ def test_a_loss_over_decades_has_a_logarithmic_axis():
     ("name", "best"), [("perplexity", "1 at epoch 2"), ("f1", "3 at epoch 1"), ("norm_of_weights", None)]
 )
 def test_the_best_is_told_where_it_is_known_what_is_better(name, best):
-    # Cause: of what had no familiar name the largest was called best.
+    # Of what had no familiar name the largest was called best.
     legend = plot_history({f"validation_{name}": [3.0, 1.0]})[0].get_legend()
     assert legend.get_texts()[0].get_text() == ("validation" if best is None else f"validation (best {best})")
 
@@ -374,7 +374,7 @@ def test_labels_alone_and_three_classes():
 
 
 def test_a_data_frame_names_the_axes_and_the_estimators_columns():
-    # Cause: the grid had no names, of which scikit-learn warns, and with which columns are chosen.
+    # The grid had no names, of which scikit-learn warns, and with which columns are chosen.
     pandas = pytest.importorskip("pandas")
     frame, y = pandas.DataFrame(SQUARE, columns=["width", "height"]), pandas.Series([0, 1, 0, 1])
     choice = make_column_transformer(("passthrough", ["width"]))

@@ -172,7 +172,7 @@ def test_a_cache_that_was_cut_is_not_used(rng, tmp_path):
     load_year_prediction_msd(path)
     (parsed,) = tmp_path.glob("*.float64")
     whole = parsed.read_bytes()
-    # Cause of the second: a file cut by whole rows had a size that fits, and features for years.
+    # A file cut by whole rows had a size that fits, and features for years.
     for cut in (8, 2 * 91 * 8):
         parsed.write_bytes(whole[:-cut])
         with pytest.raises(ValueError, match=r"\.float64 is damaged; delete it"):
