@@ -453,6 +453,11 @@ def test_what_has_no_boundary(classifier, X, y, message):
         plot_decision_boundary(classifier, X, y, resolution=3)
 
 
+def test_what_is_no_classifier():
+    with pytest.raises(TypeError, match="classifier must be an estimator, .* got NoneType"):
+        plot_decision_boundary(None, SQUARE, [0, 1, 0, 1])
+
+
 def test_too_coarse_a_grid():
     with pytest.raises(ValueError, match="resolution must be a whole number from 2, got 1"):
         plot_decision_boundary(np.sum, SQUARE, [0, 1, 0, 1], resolution=1)

@@ -64,6 +64,12 @@ def plot_decision_boundary(classifier: Any, X: Any, y: Any, ax: Axes | None = No
         raise ValueError("plot_decision_boundary: X must have rows, and only finite numbers")
     if y.shape != X.shape[:1]:
         raise ValueError(f"plot_decision_boundary: y must have shape {X.shape[:1]}, a label a sample, got {y.shape}")
+    is_estimator = hasattr(classifier, "predict_proba") or hasattr(classifier, "predict")
+    if not (is_estimator or callable(classifier)):
+        raise TypeError(
+            "plot_decision_boundary: classifier must be an estimator, a tinygrad_ml.nn.Module or a function, got "
+            f"{type(classifier).__name__}"
+        )
     resolution = whole("plot_decision_boundary: resolution", resolution, 2)
     if ax is None:
         import matplotlib.pyplot as plt
@@ -75,8 +81,7 @@ def plot_decision_boundary(classifier: Any, X: Any, y: Any, ax: Axes | None = No
     across, along = (np.linspace(a, b, resolution) for a, b in zip(low, high, strict=True))
     grid = np.stack(np.meshgrid(across, along), axis=-1).reshape(-1, 2)
     names = ["feature 0", "feature 1"] if frame is None else frame.columns
-    is_named = frame is not None and hasattr(classifier, "predict")
-    points = type(frame)(grid, columns=names) if is_named else grid
+    points = type(frame)(grid, columns=names) if frame is not None and is_estimator else grid
     classes, probabilities = _probabilities(classifier, points, np.unique(y))
     unknown = np.setdiff1d(y, classes)
     if len(unknown):
