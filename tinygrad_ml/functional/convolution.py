@@ -21,7 +21,7 @@ from .windows import Padding, Sizes, Windows, sizes, windows
 #: How many elements are copied for the windows of one block; where one is enough, it is kept for the weights' gradient.
 _BLOCK = 2**18
 #: How many windows in a row, over all samples, are worth a matrix product of their own.
-_WIDE = 64
+_WIDE = 128
 
 
 class _Block(NamedTuple):
@@ -178,7 +178,8 @@ def _product(g: Any, part: slice, columns: Any) -> Any:
 def _to_input(g: Any, w: Any, shape: Sizes, at: Windows, groups: int) -> Any:
     samples, channels = shape[:2]
     kernels = w.reshape(groups, len(w) // groups, *w.shape[1:])
-    around = at.around()
+    # Each copies more of the output's channels, or adds up more of the input's.
+    around = at.around() if kernels.shape[1] <= 2 * w.shape[1] * math.prod(at.kernel[:-1]) else None
     if around is not None:  # the windows in which an element is are neighbours: a convolution of their gradients
         flipped = np.flip(kernels.swapaxes(1, 2), range(3, kernels.ndim)).reshape(channels, -1, *at.kernel)
         return _convolution(g, flipped, None, around, groups)[0]
@@ -211,12 +212,6 @@ def _w_cached(g: Any, columns: Any, x: Any, w: Any, b: Any, at: Windows, groups:
     return _from_rows(_product(_samples_last(g, groups), slice(None), columns), w.shape)
 
 
-def _b_cached(g: Any, columns: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
-    g = _samples_last(g, 1)[0]
-    rest = math.prod(g.shape[2:])
-    return np.matmul(g.reshape(*g.shape[:2], rest), np.ones(rest, g.dtype)).sum(axis=1)  # faster than a sum of all
-
-
 def _b_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
     return np.sum(g, axis=(0, *range(2, g.ndim)))
 
@@ -239,7 +234,7 @@ _convolution_of: Primitive = define(
     _x_rule,
     _w_rule,
     _b_rule,
-    cached_rules=(_x_rule, _w_cached, _b_cached),
+    cached_rules=(_x_rule, _w_cached, _b_rule),
     name="convolution",
 )
 
