@@ -1,91 +1,24 @@
 """Convolutions.
 
 The samples lie next to each other in memory: the axis of samples is the last one inside, and the results are views
-with the axes in their usual order. So all copies are of long runs, and a convolution is one matrix product for each
-row of the images. What works on results element by element, as activations and pooling do, keeps this order.
+with the axes in their usual order. So all copies are of long runs, and a convolution is a few matrix products. What
+works on results element by element, as activations and pooling do, keeps this order.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..primitive import Primitive, define
 from .activations import _floating
+from .columns import columns, outputs_as_matrices, weights_as_rows, weights_of_rows
 from .windows import Padding, Sizes, Windows, sizes, windows
 
-#: How many elements are copied for the windows of one block; where one is enough, it is kept for the weights' gradient.
+#: How many elements of the input's gradient are spread at once.
 _BLOCK = 2**18
-#: How many windows in a row, over all samples, are worth a matrix product of their own.
-_WIDE = 128
-
-
-class _Block(NamedTuple):
-    """Some windows, by the part of the output along its first axis.
-
-    Attributes
-    ----------
-    part, seen : slice
-        Of the output, and of the padded image.
-    copied : tuple of int
-        The shape of the copies: (groups, rows of the image, places in a row, windows in a row, samples).
-    places : tuple of slice
-        For each place along the last axis, where the elements are that all windows have there.
-    shape, strides : tuple of int
-        The columns as a view of the copies: (groups, rows of windows, rows of a window, places in a row, windows in a
-        row * samples), of which those of rows are as many as there are axes less one.
-    columns : tuple of int
-        That in four axes: (groups, rows of windows, places, windows in a row * samples).
-    """
-
-    part: slice
-    seen: slice
-    copied: Sizes
-    places: tuple[slice, ...]
-    shape: Sizes
-    strides: Sizes
-    columns: Sizes
-
-
-@functools.lru_cache(maxsize=256)
-def _blocks(at: Windows, groups: int, channels: int, samples: int, bias: bool, size: int, most: int) -> list[_Block]:
-    """Lay out the columns of images with this many channels a group, of elements of `size` bytes."""
-    places = channels * at.kernel[-1] + bias
-    each = groups * places * at.stride[0] * math.prod(at.output[1:]) * samples
-    blocks = []
-    for part, seen in at.blocks(most // max(1, each)):
-        *rows, in_row = part.stop - part.start, *at.output[1:]
-        lengths = seen.stop - seen.start, *at.padded[1:]
-        copied = groups, *lengths[:-1], places, in_row, samples
-        sizes_behind = [math.prod(copied[k + 1 :]) * size for k in range(len(copied))]
-        strides_of_rows = sizes_behind[1:-3]
-        blocks.append(
-            _Block(
-                part,
-                seen,
-                copied,
-                tuple(
-                    [
-                        slice(k * at.dilation[-1], k * at.dilation[-1] + (in_row - 1) * at.stride[-1] + 1, at.stride[-1])
-                        for k in range(at.kernel[-1])
-                    ]
-                ),
-                (groups, *rows, *at.kernel[:-1], places, in_row * samples),
-                (
-                    sizes_behind[0],
-                    *[n * step for n, step in zip(strides_of_rows, at.stride, strict=False)],
-                    *[n * apart for n, apart in zip(strides_of_rows, at.dilation, strict=False)],
-                    sizes_behind[-3],
-                    size,
-                ),
-                (groups, math.prod(rows), math.prod(at.kernel[:-1]) * places, in_row * samples),
-            )
-        )
-    return blocks
 
 
 def _samples_last(x: Any, groups: int) -> Any:
@@ -95,107 +28,58 @@ def _samples_last(x: Any, groups: int) -> Any:
     return x.reshape(groups, channels // groups, *x.shape[1:])
 
 
-def _columns(x: Any, at: Windows, groups: int, bias: bool = False) -> Iterator[tuple[slice, Any]]:
-    """What each window sees, in blocks along the first axis of the output.
-
-    Columns of shape (groups, rows of windows, places, windows in a row * samples). The places are first those along
-    all axes but the last, then the channels, then those along the last axis; with `bias` a one follows the channels.
-    Only what is seen along the last axis is copied: windows above each other see the same copies, by overlapping
-    strides.
-    """
-    x = _samples_last(x, groups)
-    if at.padded != x.shape[2:-1]:
-        padded = np.zeros((*x.shape[:2], *at.padded, x.shape[-1]), x.dtype)
-        padded[:, :, *at.interior] = x
-        x = padded
-    width, channels, samples = at.kernel[-1], x.shape[1], x.shape[-1]
-    for block in _blocks(at, groups, channels, samples, bias, x.itemsize, _BLOCK):
-        seen = x[:, :, block.seen]
-        seen = seen.transpose(0, *range(2, x.ndim - 2), 1, -2, -1)
-        copies = np.empty(block.copied, x.dtype)
-        for k, place in enumerate(block.places):
-            copies[..., k : channels * width : width, :, :] = seen[..., place, :]
-        if bias:
-            copies[..., -1, :, :] = 1
-        columns = np.ndarray(block.shape, x.dtype, copies, 0, block.strides).reshape(block.columns)
-        _, rows, places, wide = block.columns
-        if wide < _WIDE and rows > 1:
-            columns = columns.swapaxes(1, 2).reshape(groups, 1, places, rows * wide)
-        yield block.part, columns
-
-
-def _for_columns(y: Any, part: slice, columns: Any) -> Any:
-    """What belongs to `columns` of an output whose samples are last, as matrices: one column for each window."""
-    y = y[:, :, part]
-    groups, rows, _, width = columns.shape
-    return y.reshape(groups, y.shape[1], rows, width).swapaxes(1, 2)
-
-
-def _as_rows(w: Any, b: Any, groups: int) -> Any:
-    """Weights as matrices, with their elements in the order of the places of columns."""
-    outputs, channels, *rows, width = w.shape
-    each, count = outputs // groups, math.prod(rows)
-    w = w.reshape(groups, each, channels, count, width).swapaxes(2, 3).reshape(groups, each, count, channels * width)
-    if b is not None:
-        both = np.zeros((groups, each, count, channels * width + 1), np.result_type(w, b))
-        both[..., :-1] = w
-        both[..., 0, -1] = b.reshape(groups, each)
-        w = both
-    return w.reshape(groups, 1, each, count * w.shape[-1])
-
-
-def _from_rows(matrices: Any, shape: Sizes) -> Any:
-    """Weights of this shape from what `_as_rows` makes of them."""
-    _, channels, *rows, width = shape
-    groups, each, places = matrices.shape
-    count = math.prod(rows)
-    w = matrices.reshape(groups, each, count, places // count)[..., : channels * width]
-    return w.reshape(groups, each, count, channels, width).swapaxes(2, 3).reshape(shape)
+def _samples_first(x: Any) -> Any:
+    """The images of `_samples_last`, as a view."""
+    x = x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+    return x.transpose(-1, *range(x.ndim - 1))
 
 
 def _convolution(x: Any, w: Any, b: Any, at: Windows, groups: int) -> tuple[Any, Any]:
     """The convolution, and the columns for the gradient of `w` where they are few."""
-    samples, outputs = len(x), len(w)
-    weights = _as_rows(w, b, groups)
-    y = np.empty((groups, outputs // groups, *at.output, samples), np.result_type(x, weights))
-    columns = None
-    for part, columns in _columns(x, at, groups, b is not None):
-        np.matmul(weights, columns, out=_for_columns(y, part, columns))
-    y = y.reshape(outputs, *at.output, samples)
-    return y.transpose(-1, *range(y.ndim - 1)), columns if part.start == 0 else None
+    weights = weights_as_rows(w, b, groups)
+    y = np.empty((groups, len(w) // groups, *at.output, len(x)), np.result_type(x, weights))
+    seen = None
+    for part, seen in columns(_samples_last(x, groups), at, groups, b is not None):
+        np.matmul(weights, seen, out=outputs_as_matrices(y, part, seen))
+    return _samples_first(y), seen if part.start == 0 else None
 
 
 def _to_weight(x: Any, g: Any, shape: Sizes, at: Windows, groups: int) -> Any:
     g = _samples_last(g, groups)
-    blocks = _columns(x, at, groups)
-    return _from_rows(sum([_product(g, part, columns) for part, columns in blocks]), shape)
+    blocks = columns(_samples_last(x, groups), at, groups)
+    return weights_of_rows(sum([_product(g, part, seen) for part, seen in blocks]), shape)
 
 
-def _product(g: Any, part: slice, columns: Any) -> Any:
-    return np.matmul(_for_columns(g, part, columns), columns.swapaxes(2, 3)).sum(axis=1)
+def _product(g: Any, part: slice, seen: Any) -> Any:
+    return np.matmul(outputs_as_matrices(g, part, seen), seen.swapaxes(2, 3)).sum(axis=1)
 
 
 def _to_input(g: Any, w: Any, shape: Sizes, at: Windows, groups: int) -> Any:
-    samples, channels = shape[:2]
     kernels = w.reshape(groups, len(w) // groups, *w.shape[1:])
-    # Each copies more of the output's channels, or adds up more of the input's.
+    # The windows in which an element is are neighbours, so that this is a convolution of their gradients. It copies
+    # these, and where there are few channels to spread them to, that is more work than to spread them.
     around = at.around() if kernels.shape[1] <= 2 * w.shape[1] * math.prod(at.kernel[:-1]) else None
-    if around is not None:  # the windows in which an element is are neighbours: a convolution of their gradients
-        flipped = np.flip(kernels.swapaxes(1, 2), range(3, kernels.ndim)).reshape(channels, -1, *at.kernel)
-        return _convolution(g, flipped, None, around, groups)[0]
+    if around is None:
+        return _spread(g, kernels, shape, at)
+    flipped = np.flip(kernels.swapaxes(1, 2), tuple(range(3, kernels.ndim)))
+    return _convolution(g, flipped.reshape(shape[1], *flipped.shape[2:]), None, around, groups)[0]
+
+
+def _spread(g: Any, kernels: Any, shape: Sizes, at: Windows) -> Any:
+    """The gradient of each window, added up where the windows are."""
+    groups, outputs, channels = kernels.shape[:3]
     g = _samples_last(g, groups)
-    weights = kernels.reshape(*kernels.shape[:2], math.prod(w.shape[1:])).swapaxes(1, 2)
-    total = np.zeros((channels, *at.padded, samples), np.result_type(g, weights))
-    each = channels * len(at.places) * math.prod(at.output[1:]) * samples
+    weights = kernels.reshape(groups, outputs, math.prod(kernels.shape[2:])).swapaxes(1, 2)
+    total = np.zeros((groups, channels, *at.padded, g.shape[-1]), np.result_type(g, weights))
+    each = shape[1] * len(at.places) * math.prod(g.shape[3:])
     for part, _ in at.blocks(_BLOCK // max(1, each)):
         block = g[:, :, part]
-        columns = np.matmul(weights, block.reshape(*block.shape[:2], math.prod(block.shape[2:])))
-        columns = columns.reshape(channels, len(at.places), *block.shape[2:])
+        parts = np.matmul(weights, block.reshape(groups, outputs, math.prod(block.shape[2:])))
+        parts = parts.reshape(groups, channels, len(at.places), *block.shape[2:])
         for k, (first, *others) in enumerate(at.places):
             first = slice(first.start + part.start * first.step, first.start + part.stop * first.step, first.step)
-            total[:, first, *others] += columns[:, k]
-    total = total[:, *at.interior]
-    return total.transpose(-1, *range(total.ndim - 1))
+            total[:, :, first, *others] += parts[:, :, k]
+    return _samples_first(total[:, :, *at.interior])
 
 
 def _x_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
@@ -206,10 +90,10 @@ def _w_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) 
     return _convolution_to_weight(x, g, w.shape, at, groups)
 
 
-def _w_cached(g: Any, columns: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
-    if columns is None:
+def _w_cached(g: Any, seen: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
+    if seen is None:
         return _to_weight(x, g, w.shape, at, groups)
-    return _from_rows(_product(_samples_last(g, groups), slice(None), columns), w.shape)
+    return weights_of_rows(_product(_samples_last(g, groups), slice(None), seen), w.shape)
 
 
 def _b_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:

@@ -126,7 +126,8 @@ def windows(
         for count, size, step, apart in zip(output, kernel, stride, dilation, strict=True)
     )
     complete = all(count * size == n for count, size, n in zip(output, kernel, padded, strict=True))
-    return Windows(kernel, stride, dilation, tuple(output), tuple(padded), interior, places, disjoint, disjoint and complete)
+    complete = disjoint and complete
+    return Windows(kernel, stride, dilation, tuple(output), tuple(padded), interior, places, disjoint, complete)
 
 
 def sizes(name: str, argument: str, value: Any, rank: int, least: int = 1) -> Sizes:

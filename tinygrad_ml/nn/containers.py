@@ -22,7 +22,8 @@ class Sequential(Module):
     Notes
     -----
     A relu before a max pooling is called behind it, for a part of the elements: the largest of some numbers is cut off
-    at 0, or all of them are and then the largest is taken. The answers are the same bits, and so are the gradients.
+    at 0, or all of them are and then the largest is taken. The answers are the same, and so are the gradients, except
+    of windows that hold a NaN.
 
     Examples
     --------
@@ -64,6 +65,7 @@ class Sequential(Module):
 
 
 def _in_order_of_calls(layers: list[Any]) -> list[Any]:
+    """The layers with each relu behind the max poolings that follow it."""
     order = layers
     for i, layer in enumerate(layers):
         if i and _is(layer, MaxPool2d) and (order[i - 1] is relu or _is(order[i - 1], ReLU)):
