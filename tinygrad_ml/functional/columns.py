@@ -19,7 +19,7 @@ from .windows import Sizes, Windows
 #: How many elements are copied at once: what is still in the cache when it is multiplied.
 _BLOCK = 2**18
 #: How many windows in a row, over all samples, are worth a matrix product of their own.
-_WIDE = 128
+_WIDE = 32
 
 
 def columns(x: Any, at: Windows, groups: int, bias: bool = False) -> Iterator[tuple[slice, Any]]:

@@ -58,7 +58,7 @@ def _to_input(g: Any, w: Any, shape: Sizes, at: Windows, groups: int) -> Any:
     kernels = w.reshape(groups, len(w) // groups, *w.shape[1:])
     # The windows in which an element is are neighbours, so that this is a convolution of their gradients. It copies
     # these, and where there are few channels to spread them to, that is more work than to spread them.
-    around = at.around() if kernels.shape[1] <= 2 * w.shape[1] * math.prod(at.kernel[:-1]) else None
+    around = at.around() if kernels.shape[1] <= 2 * kernels.shape[2] else None
     if around is None:
         return _spread(g, kernels, shape, at)
     flipped = np.flip(kernels.swapaxes(1, 2), tuple(range(3, kernels.ndim)))
