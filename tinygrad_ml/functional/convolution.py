@@ -15,7 +15,7 @@ import numpy as np
 from ..primitive import Primitive, define
 from .activations import _floating
 from .columns import columns, outputs_as_matrices, weights_as_rows, weights_of_rows
-from .windows import Padding, Sizes, Windows, sizes, windows
+from .windows import Padding, Sizes, Windows, sizes, windows, windows_around
 
 #: How many elements of the input's gradient are spread at once.
 _BLOCK = 2**18
@@ -58,10 +58,10 @@ def _to_input(g: Any, w: Any, shape: Sizes, at: Windows, groups: int) -> Any:
     kernels = w.reshape(groups, len(w) // groups, *w.shape[1:])
     # The windows in which an element is are neighbours, so that this is a convolution of their gradients. It copies
     # these, and where there are few channels to spread them to, that is more work than to spread them.
-    around = at.around() if kernels.shape[1] <= 2 * kernels.shape[2] else None
+    around = windows_around(at) if kernels.shape[1] <= 2 * kernels.shape[2] else None
     if around is None:
         return _spread(g, kernels, shape, at)
-    flipped = np.flip(kernels.swapaxes(1, 2), tuple(range(3, kernels.ndim)))
+    flipped = kernels.swapaxes(1, 2)[..., *[slice(None, None, -1)] * len(at.kernel)]
     return _convolution(g, flipped.reshape(shape[1], *flipped.shape[2:]), None, around, groups)[0]
 
 

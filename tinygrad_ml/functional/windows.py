@@ -62,21 +62,6 @@ class Windows:
             end = min(top + max(1, at_once), count)
             yield slice(top, end), slice(top * step, (end - 1) * step + reach)
 
-    def around(self) -> Windows | None:
-        """The windows over the output that see, from each element of the array, the windows it is in.
-
-        Those of a kernel that is flipped; None where they are no neighbours, or where the padding is wider than they.
-        """
-        padding = tuple(
-            [
-                (reach - 1 - inside.start, reach - 1 - (padded - inside.stop))
-                for reach, inside, padded in zip(self.reach, self.interior, self.padded, strict=True)
-            ]
-        )
-        if any(step != 1 for step in self.stride) or any(min(pair) < 0 for pair in padding):
-            return None
-        return windows("around", self.output, self.kernel, self.stride, padding, self.dilation)
-
 
 @functools.lru_cache(maxsize=256)
 def windows(
@@ -128,6 +113,24 @@ def windows(
     complete = all(count * size == n for count, size, n in zip(output, kernel, padded, strict=True))
     complete = disjoint and complete
     return Windows(kernel, stride, dilation, tuple(output), tuple(padded), interior, places, disjoint, complete)
+
+
+@functools.lru_cache(maxsize=256)
+def windows_around(at: Windows) -> Windows | None:
+    """The windows over the output in which are, for each element of the array, the windows that it is in.
+
+    What is at a place of these was seen at the opposite place of a window, so kernels have to be flipped. None where
+    the windows that an element is in are no neighbours, or where the padding is wider than a window.
+    """
+    padding = tuple(
+        [
+            (reach - 1 - inside.start, reach - 1 - (padded - inside.stop))
+            for reach, inside, padded in zip(at.reach, at.interior, at.padded, strict=True)
+        ]
+    )
+    if any(step != 1 for step in at.stride) or any(min(pair) < 0 for pair in padding):
+        return None
+    return windows("windows_around", at.output, at.kernel, at.stride, padding, at.dilation)
 
 
 def sizes(name: str, argument: str, value: Any, rank: int, least: int = 1) -> Sizes:
