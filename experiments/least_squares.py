@@ -122,8 +122,8 @@ def fit_and_check(article: Article, samples: list[Sample], fits: list[dict[str, 
     article.question("Fit the classifier, report its accuracy on the test set, and show its decision boundary.")
     article.text(
         r"With the bias trick, $\bar{x} = [x, 1]$ and $\theta = [w, b]$, the score is linear in the parameters. The "
-        "sum of squared distances to the labels −1 and 1 is least where its gradient is 0, at the solution of the normal "
-        "equations; the sign of the score is the class."
+        "sum of squared distances to the labels −1 and 1 is least where its gradient is 0, at the solution of the "
+        "normal equations; the sign of the score is the class."
     )
     article.formula(
         r"f(x) = \langle \theta, \bar{x} \rangle\,, \quad "
@@ -179,9 +179,9 @@ def fit_and_check(article: Article, samples: list[Sample], fits: list[dict[str, 
     first, last = rows[0], rows[-1]
     article.answer(
         f"The test accuracy of least squares is *{first[1]:.2%}* with one outlier and *{last[1]:.2%}* with "
-        f"{COUNTS[-1]}; without any it is {clean[SQUARED].score(samples[0].X_test, samples[0].y_test):.2%}. The boundary turns by "
-        f"{first[3]:.0f} and by {last[3]:.0f} degrees. Logistic regression has {first[2]:.2%} and {last[2]:.2%}, and "
-        f"turns by {max(row[4] for row in rows):.1g} degrees at most. "
+        f"{COUNTS[-1]}; without any it is {clean[SQUARED].score(samples[0].X_test, samples[0].y_test):.2%}. The "
+        f"boundary turns by {first[3]:.0f} and by {last[3]:.0f} degrees. Logistic regression has {first[2]:.2%} and "
+        f"{last[2]:.2%}, and turns by {max(row[4] for row in rows):.1g} degrees at most. "
         f"Gradient descent and the normal equations as they are written above end at the same parameters, to within "
         f"{scientific(difference, 1)}."
     )
@@ -227,8 +227,8 @@ def explain(article: Article, samples: list[Sample], fits: list[dict[str, Any]])
     )
     article.text(
         "Both punish samples on the wrong side. But the square grows on the right side too: a sample with margin 5 "
-        "costs as much as one with margin −3. It is punished for being *too right*, and the fit gives way to the largest "
-        "punishments first."
+        "costs as much as one with margin −3. It is punished for being *too right*, and the fit gives way to the "
+        "largest punishments first."
     )
     shares = {name: [share_of_outliers(name, *pair) for pair in zip(samples, fits, strict=True)] for name in LOOKS}
     before = {name: [share_before(name, sample) for sample in samples] for name in LOOKS}
@@ -250,9 +250,9 @@ def explain(article: Article, samples: list[Sample], fits: list[dict[str, Any]])
         f"A single outlier, {rows[0][1]:.1%} of the samples, causes *{before[SQUARED][0]:.0%}* of the squared loss of "
         f"the fit without it, although it is classified rightly, and {scientific(before[LOGISTIC][0], 1)} of the "
         f"logistic loss. To lower that share the boundary turns, and the outliers' scores come down towards 1: "
-        f"{COUNTS[-1]} of them cause {before[SQUARED][-1]:.0%} before, and {shares[SQUARED][-1]:.0%} after. The price is "
-        "paid by the samples at the boundary, some of which change sides. Logistic regression is the remedy: the loss of "
-        "samples that are far on the right side is next to nothing, and so is their pull."
+        f"{COUNTS[-1]} of them cause {before[SQUARED][-1]:.0%} before, and {shares[SQUARED][-1]:.0%} after. The price "
+        "is paid by the samples at the boundary, some of which change sides. Logistic regression is the remedy: the "
+        "loss of samples that are far on the right side is next to nothing, and so is their pull."
     )
     article.metrics["share_of_the_loss"] = {"before": before, "after": shares}
 
@@ -277,8 +277,8 @@ def share_before(name: str, sample: Sample) -> float:
 
 SHARES = (
     "The losses against the margin, and below, at the same margins, which part of the whole loss each training sample "
-    "causes, at the parameters of a fit without the outlier. The outlier is far to the right, where the squared loss has "
-    "risen again and the logistic loss is gone."
+    "causes, at the parameters of a fit without the outlier. The outlier is far to the right, where the squared loss "
+    "has risen again and the logistic loss is gone."
 )
 
 
@@ -345,8 +345,8 @@ def repeat(article: Article, setting: Setting) -> None:
     falls = int(np.sum(accuracy[:, -1, 0] < accuracy[:, 0, 0]))
     article.answer(
         f"From {COUNTS[0]} to {COUNTS[-1]} outliers the accuracy of least squares falls in {falls} of {draws} draws, "
-        f"from {middle[0, 0]:.1%} to {middle[-1, 0]:.1%} on average; that of logistic regression goes from {middle[0, 1]:.2%} "
-        f"to {middle[-1, 1]:.2%}."
+        f"from {middle[0, 0]:.1%} to {middle[-1, 0]:.1%} on average; that of logistic regression goes from "
+        f"{middle[0, 1]:.2%} to {middle[-1, 1]:.2%}."
     )
     article.metrics["repeated"] = {
         name: {"mean": middle[:, k], "deviation": deviation[:, k]} for k, name in enumerate(LOOKS)
