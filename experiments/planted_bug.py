@@ -61,12 +61,12 @@ def plant_a_bug(article: Article, setting: Setting) -> None:
     clean = tg.gradcheck.blame(lambda p: network_loss(p, right, X, y), at, rng=setting.rng("blame"))
     article.text("The gradient of the whole loss does not pass the check, and `blame` tests every operation by itself:")
     article.code(f">>> print(tg.gradcheck.blame(loss, parameters))\n{blame}")
-    failed = [row.name for row in report.rows if not row.ok]
+    failed = [f"`{row.name}`" for row in report.rows if not row.ok]
     (culprit,) = blame
     article.answer(
         f"With the wrong rule the loss falls too, to {final['wrong']:.3f} in place of {final['right']:.3f} after "
-        f"{epochs} steps. The check says {report.verdict}, for {len(failed)} of {len(report.rows)} parameters, those "
-        f"before the activation. Among {blame.operations} operations `blame` names one: `{culprit.operation}`, whose "
+        f"{epochs} steps. The check says {report.verdict} of {' and '.join(failed)}, "
+        f"which come before the activation. Among {blame.operations} operations `blame` names one: `{culprit.operation}`, whose "
         f"rule is off by {culprit.error:.0%}; with the right rule it names {len(clean) or 'none'}."
     )
     article.metrics["bug"] = {
