@@ -65,9 +65,9 @@ def plant_a_bug(article: Article, setting: Setting) -> None:
     (culprit,) = blame
     article.answer(
         f"With the wrong rule the loss falls too, to {final['wrong']:.3f} in place of {final['right']:.3f} after "
-        f"{epochs} steps. The check says {report.verdict} of {' and '.join(failed)}, "
-        f"which come before the activation. Among {blame.operations} operations `blame` names one: `{culprit.operation}`, whose "
-        f"rule is off by {culprit.error:.0%}; with the right rule it names {len(clean) or 'none'}."
+        f"{epochs} steps. The check says {report.verdict} of {' and '.join(failed)}, which come before the "
+        f"activation. Among {blame.operations} operations `blame` names one: `{culprit.operation}`, whose rule is "
+        f"off by {culprit.error:.0%}; with the right rule it names {len(clean) or 'none'}."
     )
     article.metrics["bug"] = {
         "verdict": str(report.verdict),
