@@ -44,10 +44,17 @@ def test_peers_that_are_not_installed_are_left_out() -> None:
 
 def test_table_marks_what_is_missed_and_what_is_missing() -> None:
     values = {"hand": 1.0, harness.OURS: 2.0}
-    line = {"title": "W0 x", "unit": "ratio", "hand": 0.001, "values": values, "mark": 1.5, "met": False}
+    line = {
+        "title": "W0 x",
+        "unit": "ratio",
+        "hand": 0.001,
+        "values": values,
+        "marks": {harness.OURS: 1.5},
+        "met": False,
+    }
     table = harness.table([line]).splitlines()
     assert len(table[0]) == len(table[1])
-    assert table[1].split() == ["W0", "x", "1", "ms", "2.00", "-", "-", "-", "-", "<=", "1.50", "NO"]
+    assert table[1].split() == ["W0", "x", "1", "ms", "2.00", "-", "-", "-", "-", "-", "<=", "1.50", "NO"]
 
 
 @pytest.mark.parametrize("module", ["harness", "gradcheck_rates", "blame_rates"])
