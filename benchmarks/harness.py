@@ -153,7 +153,11 @@ def row(line: dict[str, Any]) -> list[str]:
 
 
 def table(lines: list[dict[str, Any]]) -> str:
-    rows = [["workload", *COLUMNS, "mark", "met"], *map(row, lines)]
+    return aligned([["workload", *COLUMNS, "mark", "met"], *map(row, lines)])
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """The cells in columns, of which the first is aligned to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(

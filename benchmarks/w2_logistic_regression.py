@@ -18,8 +18,6 @@ from .peers import load_jax, load_mygrad, load_torch
 
 ROWS, FEATURES = 463_715, 90
 RATE = 0.1
-#: Rows that stay in the cache between the forward and the backward pass of a layered model.
-BLOCK = 1024
 
 
 class Problem(NamedTuple):
@@ -110,7 +108,9 @@ def ours(problem: Problem) -> Step:
     import tinygrad_ml as tg
 
     X, t, n, start = problem.X, problem.t[:, None], problem.batch, problem.starts()
-    model, optimizer, loss_of = _module(tg, problem.w, "mean")
+    model = tg.nn.Linear(len(problem.w), 1)
+    model.weight.data[...], model.bias.data[...] = problem.w, 0
+    optimizer, loss_of = tg.optim.SGD(model.parameters(), RATE), tg.nn.BCEWithLogitsLoss()
 
     def step() -> Any:
         i = start()
@@ -124,29 +124,19 @@ def ours(problem: Problem) -> Step:
 
 
 def ours_by_blocks(problem: Problem) -> Step:
-    """Gradients add up over blocks of rows."""
-    import tinygrad_ml as tg
+    """The layered model, which adds up the gradients of blocks of rows."""
+    from models import layered
 
-    X, t, n = problem.X, problem.t[:, None], len(problem.X)
-    model, optimizer, loss_of = _module(tg, problem.w, "sum")
+    X, t = problem.X, problem.t
+    model, parameters = layered.LogisticRegression(), np.append(problem.w, 0.0)
 
     def step() -> Any:
-        optimizer.zero_grad()
-        total = 0.0
-        for i in range(0, n, BLOCK):
-            loss = loss_of(model(X[i : i + BLOCK]), t[i : i + BLOCK])
-            loss.backward(1 / n)
-            total += loss.item()
-        optimizer.step()
-        return total / n, model.weight.grad[0], model.bias.grad[0]
+        nonlocal parameters
+        loss, gradient = model.loss_gradient(parameters, X, t)
+        parameters = parameters - RATE * gradient
+        return loss, gradient[:-1], gradient[-1]
 
     return step
-
-
-def _module(tg: Any, w: np.ndarray, reduction: str) -> tuple[Any, Any, Any]:
-    model = tg.nn.Linear(len(w), 1)
-    model.weight.data[...], model.bias.data[...] = w, 0
-    return model, tg.optim.SGD(model.parameters(), RATE), tg.nn.BCEWithLogitsLoss(reduction=reduction)
 
 
 def pytorch(problem: Problem) -> Step:

@@ -26,10 +26,12 @@ import tinygrad_ml as tg
 
 from . import least_squares, logistic_regression, multilayer_perceptron, softmax_regression, solvers
 from .base import GradientClassifier
-from .linear import BLOCK
 
 __all__ = ["LeastSquaresClassifier", "LogisticRegression", "MultilayerPerceptron", "SoftmaxRegression"]
 
+#: So many rows are worked on at a time: more than by hand, since the engine's work for a block does not depend on its
+#: size, and few enough to stay in the cache between the way to the loss and the way back.
+BLOCK = 2048
 #: Steps after the one that would be the last in exact arithmetic.
 _REFINEMENTS = 2
 

@@ -78,7 +78,7 @@ BUGS = [
     (LR, "gradient /= own", "pass", ["gradient"]),
     (LR, "gradient[:-1] += decay * w", "gradient[:-1] += 2 * decay * w", ["gradient"]),
     (LR, "residual *= weight[rows]", "pass", ["gradient"]),
-    (LR, "residual *= side  # p - t", "residual *= -side", ["gradient"]),
+    (LR, "residual *= half  # half of p - t", "residual *= -half", ["gradient"]),
     (LR, "product /= total", "product /= len(X)", ["Hessian product"]),
     (LR, "product[:-1] += vector[:-1] / (self.C * total)", "product[:-1] -= vector[:-1] / (self.C * total)",
      ["Hessian product"]),
