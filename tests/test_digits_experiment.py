@@ -11,7 +11,8 @@ from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 from tinygrad_ml.models import SoftmaxRegression
 
-from experiments import Setting, digit_networks, digits, softmax_gradient
+from experiments import Setting, digits
+from experiments.digits import factors, networks
 from experiments.report import finished, write_report
 
 
@@ -68,9 +69,9 @@ def test_the_gradient_is_right_and_so_is_every_factor(metrics):
 def test_a_wrong_factor_is_found(rng):
     scores = rng.normal(size=4)
     right = SoftmaxRegression.dp_dg(softmax(scores))
-    assert softmax_gradient.check_factor(lambda g: np.exp(g) / np.sum(np.exp(g)), scores, right, rng)[4]
+    assert factors.check_factor(lambda g: np.exp(g) / np.sum(np.exp(g)), scores, right, rng)[4]
     wrong = right + np.diag([0, 1e-6, 0, 0])
-    row = softmax_gradient.check_factor(lambda g: np.exp(g) / np.sum(np.exp(g)), scores, wrong, rng)
+    row = factors.check_factor(lambda g: np.exp(g) / np.sum(np.exp(g)), scores, wrong, rng)
     assert not row[4] and row[5] == pytest.approx(1e-6)
 
 
@@ -86,7 +87,7 @@ def test_networks_learn(metrics):
     assert metrics["layers"].keys() == {"perceptron", "convolutional"}
     assert all(row["test_accuracy"] > 0.6 for row in metrics["layers"].values()), "after three epochs"
     assert metrics["layers"]["perceptron"]["parameters"] == 65 * 128 + 129 * 10
-    assert digit_networks.interval(0, 10) == "0.0% to 30.8%"  # 1 - 0.025^(1/10)
+    assert networks.interval(0, 10) == "0.0% to 30.8%"  # 1 - 0.025^(1/10)
 
 
 def test_files_and_the_report(setting, metrics):

@@ -5,8 +5,9 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import tinygrad_ml as tg
-from experiments import Setting, gradients, step_sizes
-from experiments.audited_layers import LAYERS, LOSSES, check_layer
+from experiments import Setting, gradients
+from experiments.gradients import step_sizes
+from experiments.gradients.layers import LAYERS, LOSSES, check_layer
 from tinygrad_ml import nn
 
 

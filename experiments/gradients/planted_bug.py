@@ -8,7 +8,7 @@ import numpy as np
 
 import tinygrad_ml as tg
 
-from . import Article, Setting, drawing
+from .. import Article, Setting, drawing
 
 
 def squash(x: Any) -> Any:

@@ -9,8 +9,8 @@ from tinygrad_ml.models import SoftmaxRegression
 
 import tinygrad_ml as tg
 
-from . import Article, Setting, drawing
-from .article import scientific
+from .. import Article, Setting, drawing
+from ..article import scientific
 
 
 def textbook(x: Any) -> Any:

@@ -14,10 +14,10 @@ from tinygrad_ml.models import SoftmaxRegression, layered
 
 import tinygrad_ml as tg
 
-from . import Article, Setting, drawing
-from .article import scientific
-from .digit_networks import add_layers, interval
-from .softmax_gradient import derive_gradient
+from .. import Article, Setting, drawing
+from ..article import scientific
+from .factors import derive_gradient
+from .networks import add_layers, interval
 
 TITLE = "Softmax regression on handwritten digits"
 

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 import tinygrad_ml as tg
 
-from . import Article, Setting, drawing
+from .. import Article, Setting, drawing
 
 
 def add_layers(

@@ -1,4 +1,4 @@
-"""The gradient of softmax regression by hand, each factor of it checked: the first part of `digits`."""
+"""The gradient of softmax regression by hand, each factor of it checked: the first part of the experiment."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tinygrad_ml.models import SoftmaxRegression
 
 import tinygrad_ml as tg
 
-from . import Article, Setting
-from .article import scientific
+from .. import Article, Setting
+from ..article import scientific
 
 
 def derive_gradient(article: Article, setting: Setting, X: np.ndarray, y: np.ndarray) -> None:

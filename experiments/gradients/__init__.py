@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from tinygrad_ml.models import check
 
-from . import Article, Setting, drawing
-from .article import scientific
-from .audited_layers import LAYERS, LOSSES, check_layer
+from .. import Article, Setting, drawing
+from ..article import scientific
+from .layers import LAYERS, LOSSES, check_layer
 from .planted_bug import plant_a_bug
 from .step_sizes import draw_step_sizes
 
