@@ -141,9 +141,11 @@ def tanh(x: Any) -> Any:
 
 def _floating(x: Any) -> Any:
     """Numbers and lists as arrays, and integers as floating point."""
-    if not hasattr(x, "dtype"):
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:
         x = np.asarray(x)
-    return x if x.dtype.kind in "fc" else x.astype(float)
+        dtype = x.dtype
+    return x if dtype.kind in "fc" else x.astype(float)
 
 
 def _real(x: Any) -> Any:
