@@ -11,7 +11,7 @@ import numpy as np
 from .graph import FullNode, Leaf, Node, Output, fingerprint
 from .primitive import Shell
 
-_ndarray, _float64 = np.ndarray, np.float64
+_ndarray, _float64, _PRINTS = np.ndarray, np.float64, (bytes, int)
 #: Makes a Tensor of an array and its place in the graph.
 Wrap = Callable[[Any, Any], Any]
 
@@ -213,15 +213,15 @@ def _is_fresh(pulled: Any, g: Any, saved: Any) -> bool:
 
 def _check_unchanged(node: FullNode, fingerprints: dict[Leaf, Any]) -> None:
     for leaf, mark in node.marks or ():
-        owner = leaf.owner()
-        if owner is None:
-            continue
-        if leaf not in fingerprints:
-            fingerprints[leaf] = fingerprint(owner._data)
-        now = fingerprints[leaf]
-        if now is not mark and not (type(now) in (bytes, int) and now == mark):
+        now = fingerprints.get(leaf)
+        if now is None:
+            owner = leaf.owner()
+            if owner is None:
+                continue
+            now = fingerprints[leaf] = fingerprint(owner._data)
+        if now is not mark and not (type(now) in _PRINTS and now == mark):
             raise RuntimeError(
-                f"backward: a tensor of shape {owner.shape} was changed after {node.primitive.name} used it, so "
+                f"backward: a tensor of shape {leaf.owner().shape} was changed after {node.primitive.name} used it, so "
                 "its gradient would be wrong. Call backward() before updating parameters, or run the forward again."
             )
 

@@ -91,6 +91,9 @@ class Primitive:
     cached_rules : sequence of callable
         `forward` returns ``(ans, cache)``, and these rules, over ``(g, cache, *args, **kwargs)``, serve
         at first order. The rules that serve at any order never see the cache.
+    elementwise : bool, optional
+        A gradient has the shape of the output, and for a single argument its dtype, before it is summed over
+        stretched axes. By default true for ufuncs with one output.
     add_to : callable, optional
         ``add_to(out, g, ans, *args)`` adds the gradient of the first argument to the array `out` in place, for rules
         whose answers are mostly zeros; used at first order where a sum has begun.
@@ -107,6 +110,7 @@ class Primitive:
         variadic: bool = False,
         outputs: bool = False,
         cached_rules: Iterable[Rule | None] = (),
+        elementwise: bool | None = None,
         add_to: Callable[..., None] | None = None,
     ) -> None:
         self.function = function
@@ -114,8 +118,9 @@ class Primitive:
         self.__name__ = self.name = name or str(getattr(function, "__name__", repr(function)))
         self.__doc__ = function.__doc__
         self.broadcasts = isinstance(function, np.ufunc) if broadcasts is None else broadcasts
-        #: A gradient has the shape of the output before it is summed over stretched axes.
-        self.elementwise = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
+        if elementwise is None:
+            elementwise = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
+        self.elementwise = elementwise
         self.variadic = variadic
         self.outputs = outputs
         self.add_to = add_to

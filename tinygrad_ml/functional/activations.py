@@ -27,9 +27,9 @@ def _softplus(x: Any) -> Any:
     return np.where(negative, 0, x) + np.log1p(np.exp(np.where(negative, x, -x)))
 
 
-_relu_primitive = define(_relu, lambda g, ans, x: g * (ans > 0).astype(g.dtype), name="relu")
-_sigmoid_primitive = define(_sigmoid, lambda g, ans, x: g * (ans * (1 - ans)), name="sigmoid")
-_softplus_primitive = define(_softplus, lambda g, ans, x: g * sigmoid(x), name="softplus")
+_relu_primitive = define(_relu, lambda g, ans, x: g * (ans > 0).astype(g.dtype), name="relu", elementwise=True)
+_sigmoid_primitive = define(_sigmoid, lambda g, ans, x: g * (ans * (1 - ans)), name="sigmoid", elementwise=True)
+_softplus_primitive = define(_softplus, lambda g, ans, x: g * sigmoid(x), name="softplus", elementwise=True)
 
 
 def relu(x: Any) -> Any:
