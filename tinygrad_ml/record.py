@@ -170,7 +170,7 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     if primitive.cached_rules:
         ans, *rest = ans
         cache = tuple(rest)
-    elif not primitive.outputs and not hasattr(ans, "dtype"):
+    elif type(ans) is not _ndarray and not primitive.outputs and not hasattr(ans, "dtype"):
         ans = np.asarray(ans)  # a user's function may return a number or a list
         if ans.dtype.kind == "O":
             raise TypeError(f"{primitive.name}: must return an array or a number, returned {ans.item()!r}")
