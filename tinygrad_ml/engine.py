@@ -10,6 +10,7 @@ import numpy as np
 
 from .graph import FullNode, Leaf, Node, Output, fingerprint
 from .primitive import Shell
+from .sums import over_rows
 
 _ndarray, _float64, _PRINTS = np.ndarray, np.float64, (bytes, int)
 #: Makes a Tensor of an array and its place in the graph.
@@ -264,7 +265,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     lead = g.ndim - len(shape)
     if lead == 1 and g.ndim == 2 and type(g) is np.ndarray and g.shape[1:] == shape and g.dtype.kind == "f":
         if g.flags.c_contiguous and g.size:
-            return np.ones(len(g), g.dtype) @ g  # 4 times as fast as g.sum(axis=0) on a short last axis
+            return over_rows(g)
     stretched = [lead + k for k, n in enumerate(shape) if n == 1 and g.shape[lead + k] != 1]
     axes = (*range(lead), *stretched)
     g = g.sum(axis=axes)

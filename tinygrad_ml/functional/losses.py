@@ -115,7 +115,7 @@ def cross_entropy(
         )
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
-    weight = _as_class_weights("cross_entropy", weight, classes)
+    weight = None if weight is None else _as_class_weights("cross_entropy", weight, classes)
     if len(shape) == 1:
         logits, labels = logits[None], labels[None]
     elif len(shape) > 2:
