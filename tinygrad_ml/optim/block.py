@@ -122,7 +122,7 @@ class Block:
 
 
 def _vector(size: int, dtype: Any) -> np.ndarray:
-    """A vector without values that begins with a line of the processor's cache, where vector instructions are faster."""
+    """A vector without values, which begins with a line of the cache: there, vector instructions are faster."""
     spare = _LINE // dtype.itemsize
     room = np.empty(size + spare, dtype)
     start = -room.__array_interface__["data"][0] % _LINE // dtype.itemsize
