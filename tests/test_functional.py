@@ -80,6 +80,20 @@ def test_linear_of_few_and_many_rows(rows: int, dtype: Any, rng: np.random.Gener
         np.testing.assert_allclose(tensor.grad, gradient, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (9, 1, 4), (9, 5, 1), (9, 5, 4)], ids=str)
+def test_gradients_do_not_depend_on_how_one_lies_in_memory(shape: Any, order: Any, rng: np.random.Generator) -> None:
+    n, m, k = shape
+    x, weight, bias, g = (rng.normal(size=size) for size in ((n, m), (m, k), (k,), (n, k)))
+    tensors = [tg.Tensor(np.asarray(array, order=order), requires_grad=True) for array in (x, weight, bias)]
+    for order_of_g in ("C", "F"):
+        for tensor in tensors:
+            tensor.zero_grad()
+        (tensors[0] @ tensors[1] + tensors[2]).backward(np.asarray(g, order=order_of_g))
+        for tensor, expected in zip(tensors, (g @ weight.T, x.T @ g, g.sum(axis=0)), strict=True):
+            assert_close(tensor.grad, expected)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
 @pytest.mark.parametrize("size", [1, 4095, 4096, 5000])
 def test_tanh_of_small_and_large_arrays(size: int, dtype: Any, rng: np.random.Generator) -> None:

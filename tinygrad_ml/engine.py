@@ -131,7 +131,8 @@ def pull(
         elif heap:
             node, g, _ = pending.pop(heappop(heap))
         else:
-            return {node: (g, owned) for node, g, owned in pending.values()}
+            ends = [entry for entry in pending.values() if type(entry[0]) is Leaf or entry[0].order in targets]
+            return {node: (g, owned) for node, g, owned in ends}
 
 
 def paths(root: Any, targets: dict[int, Any], ends: dict[int, Any] | None = None) -> tuple[set[int], bool]:
@@ -264,7 +265,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum `g` over the axes along which an array of `shape` was stretched to g's shape."""
     lead = g.ndim - len(shape)
     if lead == 1 and g.ndim == 2 and type(g) is np.ndarray and g.shape[1:] == shape and g.dtype.kind == "f":
-        if g.flags.c_contiguous and g.size:
+        if g.flags.forc and g.size:
             return over_rows(g)
     stretched = [lead + k for k, n in enumerate(shape) if n == 1 and g.shape[lead + k] != 1]
     axes = (*range(lead), *stretched)
