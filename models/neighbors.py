@@ -8,7 +8,6 @@ algorithms find the same neighbours in the same order, whatever else is asked at
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Protocol
@@ -32,6 +31,8 @@ _SMALL, _LARGE = 1e-140, 1e150
 
 class Search(Protocol):
     """Finds neighbours among the points it was made of."""
+
+    X: np.ndarray
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Distances and indices of the `k` nearest points; each of shape (n_queries, k), nearest first."""
@@ -272,9 +273,7 @@ class KDTree:
             found.put(again, *self._brute_force.search_within(queries[again], k, found.distances[again, -1]))
         return found.distances, found.indices
 
-    def _search_candidates(
-        self, queries: np.ndarray, k: int, wanted: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _search_candidates(self, queries: np.ndarray, k: int, wanted: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The nearest of those that the tree returns, after the mask of the queries for which others may be nearer."""
         n = len(self.X)
         wanted = min(wanted, n)
@@ -329,7 +328,7 @@ def distances_between(queries: np.ndarray, X: np.ndarray, rows: np.ndarray, colu
 
 
 def _squares(x: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """The sums over the last axis of (x - q)^2, in an order that depends on nothing but its length; `x` may be overwritten."""
+    """The sums of (x - q)^2 over the last axis, added in an order that depends on its length only; overwrites `x`."""
     d = x.shape[-1]
     if d <= 8:
         total = np.zeros(x.shape[:-1])
@@ -399,11 +398,11 @@ def check_choice(name: str, parameter: str, value: Any, choices: tuple[str, ...]
         raise InvalidParameter(f"{name}: {parameter} must be one of {listed}, got {value!r}")
 
 
-def check_n_neighbors(name: str, value: Any, n_points: float = np.inf, whose: str = "training points") -> int:
+def check_n_neighbors(name: str, value: Any, n_points: int | None = None, whose: str = "training points") -> int:
     """`value` as int, if it is an integer from 1 to `n_points`."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
         raise InvalidParameter(f"{name}: n_neighbors must be an integer of at least 1, got {value!r}")
-    if value > n_points:
+    if n_points is not None and value > n_points:
         raise ValueError(
             f"{name}: n_neighbors={value} is more than the {n_points} {whose}; ask for fewer neighbours or fit more "
             f"points (n_samples = {n_points})"

@@ -195,7 +195,7 @@ def test_memory_is_bounded(algorithm, name, make_rng, monkeypatch):
     search.search(queries, 3)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 8 * 2**17 + 16 * 3 * len(queries) < 8 * len(X) * len(queries) / 4  # some blocks, and the answer
+    assert peak < 12 * 2**17 + 16 * 3 * len(queries) < 8 * len(X) * len(queries) / 4  # some blocks, and the answer
 
 
 # The bounds
@@ -214,7 +214,7 @@ def exact_bounds(bounds: Any, queries: np.ndarray, X: np.ndarray) -> Any:
 def excess(bounds: Any, queries: np.ndarray, X: np.ndarray) -> float:
     found = bounds.of(queries)[:, : len(X)]
     exact = exact_bounds(bounds, queries, X)
-    return max(float(Fraction(float(f)) - e) for fs, es in zip(found, exact, strict=True) for f, e in zip(fs, es))
+    return max(float(Fraction(float(f)) - e) for f, e in zip(found.ravel(), sum(exact, []), strict=True))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -238,7 +238,9 @@ def test_ties_beyond_the_candidates_are_settled_by_all_that_are_near(rng, monkey
     X, queries = on_a_grid(rng)
     calls = []
     settle = BruteForce.search_within
-    monkeypatch.setattr(BruteForce, "search_within", lambda self, q, *args: calls.append(len(q)) or settle(self, q, *args))
+    monkeypatch.setattr(
+        BruteForce, "search_within", lambda self, q, *args: calls.append(len(q)) or settle(self, q, *args)
+    )
     BruteForce(X).search(queries, 5)
     assert 0 < sum(calls) <= len(queries)
     calls.clear()
