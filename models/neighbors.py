@@ -22,7 +22,7 @@ _SPARE = 4
 #: Bytes of the largest temporary array, as far as a single query allows.
 _BLOCK_BYTES = 2**25
 #: Differences at a time: they stay in the cache.
-_DIFFERENCES_AT_ONCE = 2**17
+_DIFFERENCES_AT_ONCE = 2**16
 #: The tree's own distances are right to a few units in the last place for each level; this is far above that.
 _TREE_MARGIN = 1e-12
 #: Squares of what lies between are neither lost nor infinite.

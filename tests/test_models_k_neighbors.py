@@ -64,21 +64,21 @@ def test_with_ties_and_duplicates_it_predicts_as_scikit_learn_with_ties_in_train
     """Scikit-learn takes any of those at one distance; told ranks instead of distances, it has no choice."""
     X, y, queries = tied(values, rng)
     ranks = np.argsort(np.argsort(cdist(queries, X), axis=1, kind="stable"), axis=1).astype(float)
-    for k in (1, 2, 3, 5, 8, 13, 21, 34, 300):
+    for k in (1, 2, 5, 13, 34, 300):
         ours = KNeighborsClassifier(k, algorithm=algorithm).fit(X, y)
         theirs = Theirs(k, metric="precomputed").fit(np.zeros((300, 300)), y)
         np.testing.assert_array_equal(ours.kneighbors(queries)[1], theirs.kneighbors(ranks)[1])
         np.testing.assert_array_equal(ours.predict(queries), theirs.predict(ranks))
         np.testing.assert_allclose(ours.predict_proba(queries), theirs.predict_proba(ranks), atol=1e-15)
-        distances = Theirs(k).fit(X, y).kneighbors(queries)[0]
+        distances = Theirs(k, algorithm="kd_tree").fit(X, y).kneighbors(queries)[0]
         np.testing.assert_allclose(ours.kneighbors(queries)[0], distances, rtol=1e-14)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("values", [5, 20])
+@pytest.mark.parametrize("values", [8, 20])
 def test_weights_with_ties_and_duplicates_are_scikit_learns(values, algorithm, rng):
     X, y, queries = tied(values, rng)
-    for k in (1, 5, 13, 34):
+    for k in (5, 13, 34, 60):
         ours = KNeighborsClassifier(k, weights="distance", algorithm=algorithm).fit(X, y)
         distances = ours.kneighbors(queries, k + 1)[0]
         # All neighbours at a distance are among them, or those at distance 0 decide.
