@@ -8,6 +8,7 @@ import numpy as np
 from tinygrad_ml.models import KNearestDensity, KNeighborsClassifier
 
 from . import Article, drawing
+from .gaussian_plane import SOURCE, Grid
 
 NEIGHBORS = [2, 4, 8, 16, 32]
 #: Contours of densities, in steps of a factor of about 1.8.
@@ -15,23 +16,18 @@ LEVELS = np.geomspace(1e-3, 1, 13)
 
 
 def estimate_densities(
-    article: Article, source: Any, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray, grid: Any
+    article: Article, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray, grid: Grid
 ) -> None:
     model = KNearestDensity().fit(X, y)
     article.section("Class probabilities and densities")
     article.question(
-        "Report the class probabilities $p(c)$ of the training set. Plot $p(x_n) = k\\,/\\,(N V^*)$, with $V^*$ the area "
-        "of the smallest circle that holds the k nearest neighbours of $x_n$, for k = 2, 4, 8, 16, 32, and the same for "
-        "$p(x_n|c)$."
+        "Report the class probabilities $p(c)$ of the training set. Plot $p(x_n) = k\\,/\\,(N V^*)$, with $V^*$ the "
+        "area of the smallest circle that holds the k nearest neighbours of $x_n$, for k = 2, 4, 8, 16, 32, and the "
+        "same for $p(x_n|c)$."
     )
     article.table(
         "priors",
-        [
-            [c, *row]
-            for c, row in zip(
-                model.classes_, zip(model.class_count_, model.class_prior_, source.priors, strict=True), strict=True
-            )
-        ],
+        list(zip(model.classes_, model.class_count_, model.class_prior_, SOURCE.priors, strict=True)),
         ["class", "training points", "$p(c)$", "true $p(c)$"],
         "The class probabilities: the share of each class in the training set, and in the mixture it was drawn from.",
         formats={"$p(c)$": ".4f", "true $p(c)$": ".4f"},
@@ -41,7 +37,7 @@ def estimate_densities(
         r"p(x) = \frac{k}{N\,\pi\,r_k(x)^2}\,, \qquad p(x|c) = \frac{k}{N_c\,\pi\,r_{k,c}(x)^2}\,, \qquad "
         r"p(c) = \frac{N_c}{N}"
     )
-    true = source.pdf(grid.points)
+    true = SOURCE.pdf(grid.points)
     estimates = model.pdf(grid.points, NEIGHBORS)
     figure, axes = drawing.panels(2, 3, width=3.1, height=2.75, sharex=True, sharey=True)
     draw_densities(figure, axes.ravel(), grid, estimates, true, "$p(x)$ (per unit of area)")
@@ -52,11 +48,11 @@ def estimate_densities(
         "$p(x)$ on the grid for five k, and the true density of the mixture, all with the same logarithmic colours.",
     )
 
-    class_true = source.class_pdf(grid.points)
+    class_true = SOURCE.class_pdf(grid.points)
     class_estimates = model.class_pdf(grid.points, NEIGHBORS)
     figure, axes = drawing.panels(3, 6, width=2.05, height=2.0, sharex=True, sharey=True)
     for c, row in enumerate(axes):
-        draw_densities(figure, row, grid, class_estimates[:, :, c], class_true[:, c], f"$p(x|c = {c})$")
+        draw_densities(figure, row, grid, class_estimates[:, :, c], class_true[:, c], f"$p(x|c = {c})$ (per area)")
     label_edges(axes)
     article.figure(
         "class_densities",
@@ -65,11 +61,11 @@ def estimate_densities(
         "colours, as above.",
     )
     compare_with_truth(article, grid, estimates, true, class_estimates, class_true)
-    apply_bayes(article, model, source, X, y, X_test, y_test)
+    apply_bayes(article, model, X, y, X_test, y_test)
 
 
 def compare_with_truth(
-    article: Article, grid: Any, estimates: Any, true: Any, class_estimates: Any, class_true: Any
+    article: Article, grid: Grid, estimates: Any, true: Any, class_estimates: Any, class_true: Any
 ) -> None:
     errors = np.sum(np.abs(estimates - true), axis=1) * grid.cell
     class_errors = np.sum(np.abs(class_estimates - class_true), axis=1) * grid.cell
@@ -90,18 +86,19 @@ def compare_with_truth(
     )
     best, best_by_class = NEIGHBORS[int(np.argmin(errors))], np.argmin(class_errors, axis=0)
     article.answer(
-        f"For k = 2 the estimate is a landscape of needles around pairs of points, up to {rows[0][1]:.3g} where the true "
-        f"density nowhere exceeds {true.max():.2g}. With larger k it becomes smooth, and its error "
-        f"falls from {errors[0]:.2f} to {errors.min():.2f} for k = {best}; for the classes, which have fewer points, "
-        f"it is least for k = {', '.join(str(NEIGHBORS[i]) for i in best_by_class)}. A larger k blurs: it fills the gaps "
-        f"between the pieces. And none of them is a density: outside of the data it falls only as $1/r^2$, so that its "
-        f"integral over the plane diverges; over this box alone it is {masses.min():.2f} to {masses.max():.2f}."
+        f"For k = {NEIGHBORS[0]} the estimate is a landscape of needles where two points are close, up to "
+        f"{rows[0][1]:.3g} where the true density nowhere exceeds {true.max():.2g}. With larger k it becomes smooth, "
+        f"and its error falls from {errors[0]:.2f} to {errors.min():.2f} for k = {best}; for the classes, which have "
+        f"fewer points, it is least for k = {', '.join(str(NEIGHBORS[i]) for i in best_by_class)}. Too large a k "
+        f"blurs, and fills gaps between the pieces: for k = {NEIGHBORS[-1]} the error is {errors[-1]:.2f}. And none of "
+        "them is a density: outside of the data they fall only as $1/r^2$, so that the integral over the plane "
+        f"diverges; over this box alone it is {masses.min():.2f} to {masses.max():.2f}."
     )
     article.metrics["density"] = {"k": NEIGHBORS, "error": errors, "class_errors": class_errors, "integral": masses}
 
 
 def apply_bayes(
-    article: Article, model: Any, source: Any, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray
+    article: Article, model: Any, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray
 ) -> None:
     article.section("Bayes' rule")
     article.question("Is classifying by these densities the same as the vote of the neighbours?")
@@ -114,16 +111,12 @@ def apply_bayes(
         "$p(x|c) = k_c / (N_c V)$, Bayes' rule gives $k_c / k$. Here each class has its own circle with k points, and "
         "the class with the smallest circle wins."
     )
-    truth = source.posterior(X_test)
+    truth = SOURCE.posterior(X_test)
     by_bayes = model.predict_proba(X_test, NEIGHBORS)
     by_vote = KNeighborsClassifier().fit(X, y).predict_proba(X_test, NEIGHBORS)
     rows = [
-        [
-            k,
-            *(float(np.mean(p.argmax(axis=1) == y_test)) for p in pair),
-            *(float(np.mean(np.abs(p - truth))) for p in pair),
-        ]
-        for k, *pair in zip(NEIGHBORS, by_bayes, by_vote, strict=True)
+        [k, *(np.mean(p.argmax(axis=1) == y_test) for p in both), *(np.mean(np.abs(p - truth)) for p in both)]
+        for k, *both in zip(NEIGHBORS, by_bayes, by_vote, strict=True)
     ]
     article.table(
         "bayes",
@@ -135,15 +128,15 @@ def apply_bayes(
     )
     differ = float(np.mean(by_bayes[2].argmax(axis=1) != by_vote[2].argmax(axis=1)))
     article.answer(
-        f"For k = {NEIGHBORS[2]} the two differ in {differ:.1%} of the predictions. The densities need fewer neighbours "
-        f"for the same smoothness, since they have k of *each* class: for k = 2 they are right for {rows[0][1]:.1%} of "
-        f"held-out points and the vote for {rows[0][2]:.1%}, for k = {NEIGHBORS[-1]} it is {rows[-1][1]:.1%} and "
-        f"{rows[-1][2]:.1%}."
+        f"For k = {NEIGHBORS[2]} the two differ in {differ:.1%} of the predictions. The densities have k neighbours "
+        f"of *each* class, and so are smoother for the same k: for k = {NEIGHBORS[0]} they are right for "
+        f"{rows[0][1]:.1%} of held-out points and the vote for {rows[0][2]:.1%}, for k = {NEIGHBORS[-1]} it is "
+        f"{rows[-1][1]:.1%} and {rows[-1][2]:.1%}."
     )
     article.metrics["bayes"] = {"by_bayes": [row[1] for row in rows], "by_vote": [row[2] for row in rows]}
 
 
-def draw_densities(figure: Any, panels: Any, grid: Any, estimates: Any, true: np.ndarray, name: str) -> None:
+def draw_densities(figure: Any, panels: Any, grid: Grid, estimates: Any, true: np.ndarray, name: str) -> None:
     """A panel for each k and one for the truth, and their colour bar."""
     from matplotlib.colors import LogNorm
 
@@ -153,6 +146,7 @@ def draw_densities(figure: Any, panels: Any, grid: Any, estimates: Any, true: np
             grid.x, grid.y, grid.fold(density), levels=LEVELS, norm=LogNorm(LEVELS[0], LEVELS[-1]), extend="both",
             cmap=drawing.SEQUENTIAL,
         )  # fmt: skip
+        shown.set_rasterized(True)
         panel.set(title=title, aspect="equal")
     bar = figure.colorbar(shown, ax=list(panels), label=name, ticks=[1e-3, 1e-2, 1e-1, 1])
     bar.ax.minorticks_off()

@@ -51,8 +51,8 @@ class GaussianClasses:
         shapes = weights.shape, self.means.shape, self.covariances.shape, self.classes.shape
         if shapes != ((n,), (n, d), (n, d, d), (n,)):
             raise ValueError(
-                f"GaussianClasses: weights, means, covariances and classes have the shapes {shapes}; they must be (n,), "
-                "(n, d), (n, d, d) and (n,) for n clusters in d dimensions"
+                f"GaussianClasses: weights, means, covariances and classes have the shapes {shapes}; they must be "
+                "(n,), (n, d), (n, d, d) and (n,) for n clusters in d dimensions"
             )
         if not (np.all(weights > 0) and np.all(np.isfinite(weights))):
             raise ValueError(f"GaussianClasses: weights must be positive numbers, got {weights.tolist()}")
@@ -115,7 +115,7 @@ class GaussianClasses:
         X, d = np.asarray(X, float), self.means.shape[1]
         if X.ndim != 2 or X.shape[1] != d:
             raise ValueError(f"GaussianClasses: X has the shape {X.shape}; it must be (n, {d})")
-        # With S = L L', (x - m)' S^-1 (x - m) is the square of L^-1 (x - m), and the root of det S the product of diag L.
+        # With S = L L', (x - m)' S^-1 (x - m) is the square of L^-1 (x - m), and det S that of the product of diag L.
         centred = np.swapaxes(X - self.means[:, None], 1, 2)
         squares = np.sum(np.linalg.solve(self._factors, centred) ** 2, axis=1)
         log_root_det = np.log(np.diagonal(self._factors, axis1=1, axis2=2)).sum(axis=1)
