@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import sklearn.neighbors
 from tinygrad_ml.models import KNeighborsClassifier
@@ -66,7 +68,7 @@ def compare(article: Article, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, 
     queries = np.concatenate((X_test, grid.points))
     theirs = sklearn.neighbors.KNeighborsClassifier(k).fit(X, y)
     distances, indices = theirs.kneighbors(queries)
-    rows = []
+    rows: list[list[Any]] = []
     for algorithm in ("brute", "kd_tree"):
         ours = KNeighborsClassifier(k, algorithm=algorithm).fit(X, y)
         our_distances, our_indices = ours.kneighbors(queries)

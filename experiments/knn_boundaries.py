@@ -16,7 +16,7 @@ def draw_boundaries(article: Article, X: np.ndarray, y: np.ndarray, grid: Grid, 
     article.section("Decision boundaries")
     article.question("Plot the decision boundary for each k. How does it change with k?")
     predictions = KNeighborsClassifier().fit(X, y).predict(grid.points, counts)
-    figure, axes = drawing.panels(2, 5, width=2.5, height=2.5, sharex=True, sharey=True)
+    figure, axes = drawing.panels(2, 5, width=2.3, height=2.55, sharex=True, sharey=True)
     for k, predicted, panel in zip(counts, predictions, axes.ravel(), strict=True):
         draw_regions(panel, grid, predicted)
         draw_points(panel, X, y, size=3)

@@ -83,7 +83,7 @@ class BruteForce:
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Distances and indices of the `k` nearest points; each of shape (n_queries, k), nearest first."""
         n = len(self.X)
-        if 2 * (k + _SPARE) > n or not self._coarse.is_of_use:  # most points or all would be candidates
+        if k + _SPARE > n or not self._coarse.is_of_use:  # all points are candidates
             return self.search_within(queries, k, np.full(len(queries), np.inf))
         found = _Found(len(queries), k)
         for rows in _blocks(len(queries), 4 * n):
