@@ -16,21 +16,25 @@ def draw_boundaries(article: Article, X: np.ndarray, y: np.ndarray, grid: Grid, 
     article.section("Decision boundaries")
     article.question("Plot the decision boundary for each k. How does it change with k?")
     predictions = KNeighborsClassifier().fit(X, y).predict(grid.points, counts)
-    figure, axes = drawing.panels(2, 5, width=2.3, height=2.55, sharex=True, sharey=True)
-    for k, predicted, panel in zip(counts, predictions, axes.ravel(), strict=True):
+    best = np.argmax(SOURCE.posterior(grid.points), axis=1)
+    sheets = {f"$k = {k}$": predicted for k, predicted in zip(counts, predictions, strict=True)} | {"best": best}
+    figure, axes = drawing.panels(4, 3, width=2.7, height=2.45, sharex=True, sharey=True)
+    for (title, predicted), panel in zip(sheets.items(), axes.flat, strict=False):
         draw_regions(panel, grid, predicted)
         draw_points(panel, X, y, size=3)
         draw_best(panel, grid)
-        panel.set(title=f"$k = {k}$", aspect="equal")
-    label_sheet(figure, axes, columns=4)
+        panel.set(title=title, aspect="equal")
+    axes[-1, -1].set_visible(False)  # for eleven panels
+    axes[-2, -1].tick_params(labelbottom=True)
+    axes[-2, -1].set(xlabel="$x_1$")
+    label_sheet(figure, axes, columns=2)
     article.figure(
         "boundaries",
         figure,
-        f"The classes predicted on a grid of {grid.side} by {grid.side} points for {len(counts)} k, with the training "
-        "points; the dashed line is the boundary of the best decision.",
+        f"The classes predicted on a grid of {grid.side} by {grid.side} points for {len(counts)} numbers of "
+        "neighbours, with the training points. Dashed, and in the last panel: the best decision.",
     )
     weight = SOURCE.pdf(grid.points)
-    best = np.argmax(SOURCE.posterior(grid.points), axis=1)
     classes = range(len(SOURCE.priors))
     rows = [
         [
