@@ -145,6 +145,11 @@ def test_a_state_that_does_not_fit_changes_nothing(block: Block) -> None:
     assert np.array_equal(block.first.bias.numpy(), np.full(4, 5.0))
 
 
+def test_a_state_is_a_dict(block: Block) -> None:
+    with pytest.raises(TypeError, match="^load_state_dict: state must be a dict of arrays by name, got list$"):
+        block.load_state_dict([1])
+
+
 def test_files_that_are_no_state(block: Block, tmp_path: Any) -> None:
     with pytest.raises(ValueError, match="^save and load: model.pt must end in .npz or .safetensors$"):
         block.save(tmp_path / "model.pt")
@@ -206,6 +211,25 @@ def test_how_a_module_prints() -> None:
     assert model.summary().splitlines()[2].split() == ["(whole)", "Sequential", "0"]
 
 
+def test_parameters_in_lists_are_listed_where_they_are() -> None:
+    # The tree and the table left out parameters whose name has a dot because they are in a list or dict.
+    module = nn.Module()
+    module.scales = [nn.Parameter(np.ones(2)), nn.Parameter(np.ones(3))]
+    assert repr(module) == "Module(scales.0 (2,), scales.1 (3,))"
+    assert module.summary().splitlines()[2].split() == ["(whole)", "Module", "5"]
+
+
+def test_a_parameter_is_not_lost_to_an_array() -> None:
+    # Assigning an array had taken the parameter out of the model without a word.
+    layer = nn.Linear(3, 2, rng=0)
+    with pytest.raises(TypeError, match=r"^Linear.weight is a Parameter, and ndarray is.*\.weight\.data\[\.\.\.\] = "):
+        layer.weight = np.zeros((2, 3))
+    layer.weight = nn.Parameter(np.zeros((2, 3)))
+    layer.bias = None
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+    assert np.array_equal(layer(np.ones((1, 3))).numpy(), [[0.0, 0.0]])
+
+
 def test_a_module_without_forward() -> None:
     with pytest.raises(NotImplementedError, match="^Empty has no method forward"):
         type("Empty", (nn.Module,), {})()(1)
@@ -218,6 +242,87 @@ def test_sequential() -> None:
     assert len(model[:2]) == 2 and np.array_equal(model[:2](np.array([3.0])), [3.0])
     with pytest.raises(TypeError, match="^Sequential: layer 1 is of type int, and must be a module or a function$"):
         nn.Sequential(np.tanh, 3)
+
+
+def step_by_step(layers: Any, x: np.ndarray) -> tuple[Any, Any]:
+    """The answer of layers called as they stand, and the gradient of a weighted sum of it."""
+    t = tg.Tensor(x, requires_grad=True)
+    out = t
+    for layer in layers:
+        out = layer(out)
+    np.sum(out * np.arange(1.0, out.size + 1).reshape(out.shape)).backward()
+    return out.data, t.grad
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [tg.relu, nn.MaxPool2d(2)],
+        [nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1), np.tanh],
+        [np.sin, tg.relu, nn.MaxPool2d(2, stride=1, ceil_mode=True), nn.MaxPool2d(2)],
+    ],
+    ids=["function", "module", "two poolings"],
+)
+@pytest.mark.parametrize("values", ["distinct", "many equal", "none positive", "infinite", "not numbers"])
+def test_relu_behind_a_max_pooling_answers_the_same(layers: Any, values: str, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(3, 2, 8, 8))
+    if values == "many equal":
+        x = np.round(x)
+    elif values == "none positive":
+        x = -abs(x).round()
+    elif values == "infinite" and np.sin not in layers:
+        x[0, :, ::3], x[1, 1, 4, 4] = -np.inf, np.inf
+    elif values == "not numbers":
+        x[0, :, ::3] = np.nan
+    out, gradient = step_by_step(layers, x)
+    again, other = step_by_step([nn.Sequential(*layers)], x)
+    np.testing.assert_array_equal(again, out)
+    if values != "not numbers":
+        np.testing.assert_array_equal(other, gradient)
+
+
+def test_relu_is_called_behind_the_max_poolings_that_follow_it() -> None:
+    """For fewer elements; but what stands in the place of either is called where it stands."""
+    called: list[Any] = []
+
+    class Noting(nn.MaxPool2d):
+        def forward(self, x: Any) -> Any:
+            called.append(x)
+            return super().forward(x)
+
+    x = tg.Tensor(-np.ones((1, 1, 4, 4)), requires_grad=True)
+
+    def operations(*layers: Any) -> list[str]:
+        node, names = nn.Sequential(*layers)(x)._node, []
+        while node.edges:
+            names.append(node.primitive.name)
+            node = node.edges[0][0]
+        return names[::-1]
+
+    pool = nn.MaxPool2d(2)
+    assert operations(tg.relu, pool) == operations(nn.ReLU(), pool) == ["max_pool", "relu"]
+    assert operations(tg.relu, pool, pool) == ["max_pool", "max_pool", "relu"]
+    assert operations(pool, tg.relu) == ["max_pool", "relu"]
+    assert operations(tg.relu, nn.AvgPool2d(2))[0] == operations(tg.relu, Noting(2))[0] == "relu"
+    assert np.max(called[0].data) == 0, "what a user wrote sees what its place in the row says"
+    assert operations(tg.sigmoid, pool) == ["sigmoid", "max_pool"]
+    model = nn.Sequential(nn.ReLU(), pool)
+    assert [line.split()[2:6] for line in model.summary((1, 1, 4, 4)).splitlines()[3:5]] == [
+        ["(1,", "1,", "4,", "4)"],
+        ["(1,", "1,", "2,", "2)"],
+    ]
+
+
+def test_the_gradient_of_a_linear_layer_lies_in_memory_as_its_input_does(rng: np.random.Generator) -> None:
+    """Behind a convolution the samples lie next to each other, and what comes before it wants them so again."""
+    values, weights = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+    gradients = []
+    for order in ("C", "F"):
+        x = tg.Tensor(np.asarray(values, order=order), requires_grad=True)
+        np.sum(nn.Linear(3, 2, rng=0)(x) * weights).backward()
+        assert x.grad.flags["C_CONTIGUOUS" if order == "C" else "F_CONTIGUOUS"]
+        gradients.append(x.grad)
+    np.testing.assert_allclose(*gradients, rtol=1e-14)
 
 
 def test_linear_beside_pytorch(rng: np.random.Generator) -> None:
@@ -240,6 +345,11 @@ def test_linear_beside_pytorch(rng: np.random.Generator) -> None:
 def test_linear_infers_its_input_only_if_asked_to() -> None:
     layer = nn.Linear(None, 2, rng=0)
     assert repr(layer) == "Linear(None -> 2, bias (2,))"
+    # An optimizer made before the first input would never have trained the weight.
+    with pytest.raises(
+        RuntimeError, match=r"^Linear '1' takes its size from the first input, and had none yet, so its"
+    ):
+        nn.Sequential(np.tanh, layer).parameters()
     assert layer(np.ones((4, 3))).shape == (4, 2)
     assert [(name, p.shape) for name, p in layer.named_parameters()] == [("weight", (2, 3)), ("bias", (2,))]
     with pytest.raises(
@@ -247,6 +357,24 @@ def test_linear_infers_its_input_only_if_asked_to() -> None:
     ):
         layer(np.ones((4, 5)))
     assert np.array_equal(nn.Linear(3, 2, rng=5).weight.data, nn.Linear(3, 2, rng=5).weight.data)
+
+
+def test_linear_takes_lists() -> None:
+    layer = nn.Linear(2, 1, rng=0)
+    assert np.array_equal(layer([[1.0, 2.0]]).numpy(), layer(np.array([[1.0, 2.0]])).numpy())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Linear(-1, 2), "Linear: in_features must be an int of at least 0, got -1"),
+        (lambda: nn.Linear(2, 2.0), "Linear: out_features must be an int of at least 0, got 2.0"),
+        (lambda: nn.Embedding(3, -1), "Embedding: embedding_dim must be an int of at least 1, got -1"),
+    ],
+)
+def test_sizes_that_are_none(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        make()
 
 
 N = 200_000
