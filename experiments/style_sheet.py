@@ -99,10 +99,10 @@ td.number, th.number[scope=row] { white-space: nowrap; }
   }
   html { font-size: 10.5pt; }
   body { display: block; }
-  nav { position: static; max-height: none; padding: 0; break-after: page; }
+  nav { position: static; max-height: none; padding: 0; border: 0; }
   main { padding: 0; max-width: none; }
   article { break-before: page; border: 0; margin: 0; }
-  figure, .question, .answer, tr { break-inside: avoid; }
+  figure:not(.table), .question, .answer, tr { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
   .wide, .formula { overflow: visible; }
 }

@@ -26,17 +26,18 @@ def run(setting: Setting) -> Article:
     widths: list[tuple[int, ...]] = [(8,), (64,)] if setting.quick else [(16,), (64,), (256,), (64, 64)]
     n_folds, epochs = (2, 3) if setting.quick else (3, 12)
     article.question(
-        "Which learning rate and which hidden layers suit a perceptron on the digits, and how are many such trainings "
-        "run at once, on the cores of a machine or on a cluster?"
+        "Which learning rate and which hidden layers suit a perceptron on the digits, and how are many such "
+        "trainings run at once, on the cores of a machine or on a cluster?"
     )
     article.text(
-        f"A `tg.estimators.NeuralClassifier` is trained for {epochs} epochs by Adam with minibatches of 64 images, for "
-        f"all {len(rates) * len(widths)} pairs of {len(rates)} rates and {len(widths)} shapes. Each pair is judged by "
-        f"its mean accuracy in {n_folds}-fold cross-validation on the training images; the test images have no say:"
+        f"A `tg.estimators.NeuralClassifier` is trained for {epochs} epochs by Adam with minibatches of 64 images, "
+        f"for all {len(rates) * len(widths)} pairs of {len(rates)} rates and {len(widths)} shapes. Each pair is "
+        f"judged by its mean accuracy in {n_folds}-fold cross-validation on the training images; the test images "
+        "have no say:"
     )
     article.formula(
-        r"\mathrm{best} = \mathrm{arg\,max}_{\,h}\; \frac{1}{K} \sum_{k=1}^{K} \mathrm{accuracy}\left(\mathrm{fit}_h(D "
-        r"\setminus D_k),\, D_k\right)"
+        r"\mathrm{best} = \mathrm{arg\,max}_{\,h}\; \frac{1}{K} \sum_{k=1}^{K} "
+        r"\mathrm{accuracy}\left(\mathrm{fit}_h(D \setminus D_k),\, D_k\right)"
     )
     X, y = tg.data.load_digits()
     X, X_test, y, y_test = train_test_split(
@@ -88,12 +89,11 @@ def run(setting: Setting) -> Article:
     low, high = binomtest(right["best"], len(y_test)).proportion_ci()
     article.answer(
         f"Best are hidden layers of {shape(best['hidden'])} and a learning rate of {best['learning_rate']:g}, with "
-        f"{means.max():.2%} in cross-validation. Trained once more on all {len(y):,} training images, that model gets "
-        f"*{right['best'] / len(y_test):.2%}* of the {len(y_test)} test images right (95 % interval {low:.1%} to "
-        f"{high:.1%}); the estimator's defaults, 64 and 0.001, get {right['default'] / len(y_test):.2%} in as many "
-        f"epochs. The number of the "
-        "cross-validation is the largest of many, and may owe that to luck; the test images chose nothing, and are the "
-        "judge."
+        f"{means.max():.2%} in cross-validation. Trained once more on all {len(y):,} training images, that model "
+        f"gets *{right['best'] / len(y_test):.2%}* of the {len(y_test)} test images right (95 % interval {low:.1%} "
+        f"to {high:.1%}); the estimator's defaults, 64 and 0.001, get {right['default'] / len(y_test):.2%} in as "
+        "many epochs. The number of the cross-validation is the largest of many, and may owe that to luck; the test "
+        "images chose nothing, and are the judge."
     )
     article.metrics["best"] = {"hidden": list(best["hidden"]), "learning_rate": best["learning_rate"]}
     article.metrics["validation_accuracy"] = means.max()

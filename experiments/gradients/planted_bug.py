@@ -8,7 +8,7 @@ import numpy as np
 
 import tinygrad_ml as tg
 
-from . import Article, Setting, drawing
+from .. import Article, Setting, drawing
 
 
 def squash(x: Any) -> Any:
@@ -61,13 +61,13 @@ def plant_a_bug(article: Article, setting: Setting) -> None:
     clean = tg.gradcheck.blame(lambda p: network_loss(p, right, X, y), at, rng=setting.rng("blame"))
     article.text("The gradient of the whole loss does not pass the check, and `blame` tests every operation by itself:")
     article.code(f">>> print(tg.gradcheck.blame(loss, parameters))\n{blame}")
-    failed = [row.name for row in report.rows if not row.ok]
+    failed = [f"`{row.name}`" for row in report.rows if not row.ok]
     (culprit,) = blame
     article.answer(
         f"With the wrong rule the loss falls too, to {final['wrong']:.3f} in place of {final['right']:.3f} after "
-        f"{epochs} steps. The check says {report.verdict}, for {len(failed)} of {len(report.rows)} parameters, those "
-        f"before the activation. Among {blame.operations} operations `blame` names one: `{culprit.operation}`, whose "
-        f"rule is off by {culprit.error:.0%}; with the right rule it names {len(clean) or 'none'}."
+        f"{epochs} steps. The check says {report.verdict} of {' and '.join(failed)}, which come before the "
+        f"activation. Among {blame.operations} operations `blame` names one: `{culprit.operation}`, whose rule is "
+        f"off by {culprit.error:.0%}; with the right rule it names {len(clean) or 'none'}."
     )
     article.metrics["bug"] = {
         "verdict": str(report.verdict),

@@ -9,8 +9,8 @@ from tinygrad_ml.models import SoftmaxRegression
 
 import tinygrad_ml as tg
 
-from . import Article, Setting, drawing
-from .article import scientific
+from .. import Article, Setting, drawing
+from ..article import scientific
 
 
 def textbook(x: Any) -> Any:
@@ -62,8 +62,8 @@ def draw_step_sizes(article: Article, setting: Setting) -> None:
         r"\mathrm{Im}\,f(x + i h) = h f'(x) - \frac{h^3}{6} f'''(x) + \ldots",
     )
     article.text(
-        "The complex step subtracts nothing, so nothing cancels, and its step can be as small as one likes. It needs a "
-        "function that is analytic and written without `abs` and comparisons of the imaginary part."
+        "The complex step subtracts nothing, so nothing cancels, and its step can be as small as one likes. It needs "
+        "a function that is analytic and written without `abs` and comparisons of the imaginary part."
     )
     steps = 10.0 ** np.arange(-0.5, -20.001, -0.5 if setting.quick else -0.125)
     exact = float(slope_of_textbook(np.longdouble(1.5)))
@@ -109,11 +109,9 @@ def draw_step_sizes(article: Article, setting: Setting) -> None:
     article.answer(
         f"At its best step, the forward difference errs by {scientific(by_name['forward'])}, the central one by "
         f"{scientific(by_name['central'])}, the extrapolated one by {scientific(by_name['extrapolated'])}; a step a "
-        f"thousand times "
-        "off costs digits on either side. The complex step is right to the last digits for all small steps. Where it "
-        "cannot be "
-        f"used, `tg.gradcheck.derivative` extrapolates from many steps: here it errs by {scientific(error)}, promises "
-        f"{scientific(bound)}, and takes {evaluations} evaluations."
+        "thousand times off costs digits on either side. The complex step is right to the last digits for all small "
+        "steps. Where it cannot be used, `tg.gradcheck.derivative` extrapolates from many steps: here it errs by "
+        f"{scientific(error)}, promises {scientific(bound)}, and takes {evaluations} evaluations."
     )
     article.metrics["steps"] = {row[0]: {"best_step": row[3], "error": row[5]} for row in rows}
     article.metrics["derivative"] = {"error": error, "bound": bound, "evaluations": evaluations}

@@ -10,7 +10,7 @@ import numpy as np
 import tinygrad_ml as tg
 from tinygrad_ml import nn
 
-from . import Setting
+from .. import Setting
 
 
 class Audited(nn.Module):

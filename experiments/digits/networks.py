@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 import tinygrad_ml as tg
 
-from . import Article, Setting, drawing
+from .. import Article, Setting, drawing
 
 
 def add_layers(
@@ -37,9 +37,8 @@ def add_layers(
     }
     article.text(
         f"Both are trained for {epochs} epochs by Adam with minibatches of 64 images, pixels scaled to 0 to 1. Their "
-        f"sizes and "
-        "rates were set beforehand: the test images are looked at, epoch by epoch, for the curves only, and choose "
-        "nothing."
+        "sizes and rates were set beforehand: the test images are looked at, epoch by epoch, for the curves only, "
+        "and choose nothing."
     )
     article.code("\n\n".join(f"{name}: {model}" for name, model in models.items()))
     histories: dict[str, dict[str, list[float]]] = {}
@@ -82,14 +81,12 @@ def add_layers(
         panel.set(yscale="log", xlabel="epoch", title=f"{name} network")
         panel.legend()
     axes[0].set(ylabel="cross-entropy (nats per image)")
-    article.figure(
-        "layers_curves", figure, "Cross-entropy of both networks on both splits after every epoch (logarithmic)."
-    )
+    article.figure("layers", figure, "Cross-entropy of both networks on both splits after every epoch (logarithmic).")
     best = max(rows, key=lambda row: row[3])
     article.answer(
-        f"The {rows[0][0]} gets {rows[0][3]:.2%} of the test images right, the {rows[1][0]} network {rows[1][3]:.2%}, "
-        f"where the linear model gets {first[3]:.2%}. The {best[0]} network makes {len(y_test) - best[4]} errors in "
-        f"place of {len(y_test) - right}."
+        f"The {rows[0][0]} gets {rows[0][3]:.2%} of the test images right, the {rows[1][0]} network "
+        f"{rows[1][3]:.2%}, where the linear model gets {first[3]:.2%}. The {best[0]} network makes "
+        f"{len(y_test) - best[4]} errors in place of {len(y_test) - right}."
     )
     article.metrics["layers"] = {
         row[0]: {"parameters": row[1], "test_loss": row[2], "test_accuracy": row[3]} for row in rows

@@ -1,4 +1,4 @@
-"""The gradient of softmax regression by hand, each factor of it checked: the first part of `digits`."""
+"""The gradient of softmax regression by hand, each factor of it checked: the first part of the experiment."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from tinygrad_ml.models import SoftmaxRegression
 
 import tinygrad_ml as tg
 
-from . import Article, Setting
-from .article import scientific
+from .. import Article, Setting
+from ..article import scientific
 
 
 def derive_gradient(article: Article, setting: Setting, X: np.ndarray, y: np.ndarray) -> None:
     article.section("The gradient, factor by factor")
     article.question(
-        r"Derive $\partial\mathcal{L}/\partial\theta_j^{(c)}$ of the cross-entropy of softmax regression. For a single "
-        r"example the chain rule gives the factors $\partial\mathcal{L}/\partial p$, $\partial p/\partial g$ and "
-        r"$\partial g/\partial\theta$."
+        r"Derive $\partial\mathcal{L}/\partial\theta_j^{(c)}$ of the cross-entropy of softmax regression. For a "
+        r"single example the chain rule gives the factors $\partial\mathcal{L}/\partial p$, $\partial p/\partial g$ "
+        r"and $\partial g/\partial\theta$."
     )
     article.text(
         r"For one example $\mathbf{x}$ of class $y$, the scores $g$, the probabilities $p$ and the loss "
@@ -26,14 +26,14 @@ def derive_gradient(article: Article, setting: Setting, X: np.ndarray, y: np.nda
         "are computed one after the other:"
     )
     article.formula(
-        r"g_c = \theta_0^{(c)} + \sum_{j=1}^{D} \theta_j^{(c)} x_j\,, \qquad "
-        r"p_c = \frac{e^{g_c}}{\sum_{k=1}^{C} e^{g_k}}\,, \qquad "
-        r"\mathcal{L}_i = -\sum_{c=1}^{C} \mathbf{1}[y = c]\,\log p_c = -\log p_y"
+        r"g_c = \theta_0^{(c)} + \sum_{j=1}^{D} \theta_j^{(c)} x_j\,, \qquad p_c = "
+        r"\frac{e^{g_c}}{\sum_{k=1}^{C} e^{g_k}}\,, \qquad \mathcal{L}_i = -\sum_{c=1}^{C} \mathbf{1}[y = c]\,\log "
+        r"p_c = -\log p_y"
     )
     article.text(
-        r"*First factor.* Only $p_y$ occurs in the loss. *Second factor.* The quotient rule, with "
-        r"$S = e^{g_1} + \ldots + e^{g_C}$: where $c = k$, numerator and denominator depend on $g_k$, elsewhere the "
-        r"denominator only. *Third factor.* The scores are linear; with the bias trick, $x_0 = 1$ stands for the bias "
+        r"*First factor.* Only $p_y$ occurs in the loss. *Second factor.* The quotient rule, with $S = e^{g_1} + "
+        r"\ldots + e^{g_C}$: where $c = k$, numerator and denominator depend on $g_k$, elsewhere the denominator "
+        r"only. *Third factor.* The scores are linear; with the bias trick, $x_0 = 1$ stands for the bias "
         r"$\theta_0^{(c)}$."
     )
     article.formula(
@@ -45,10 +45,11 @@ def derive_gradient(article: Article, setting: Setting, X: np.ndarray, y: np.nda
     )
     article.text(r"The product of the first two is short, since $p_y$ cancels, and with the third the gradient is:")
     article.formula(
-        r"\frac{\partial \mathcal{L}_i}{\partial g_k} = -\frac{1}{p_y}\,p_y\,(\mathbf{1}[y = k] - p_k) "
-        r"= p_k - \mathbf{1}[y = k]",
+        r"\frac{\partial \mathcal{L}_i}{\partial g_k} = -\frac{1}{p_y}\,p_y\,(\mathbf{1}[y = k] - p_k) = p_k - "
+        r"\mathbf{1}[y = k]",
         r"\frac{\partial \mathcal{L}_i}{\partial \theta_j^{(c)}} = (p_c - \mathbf{1}[y = c])\;x_j\,, \qquad "
-        r"\frac{\partial \mathcal{L}}{\partial \theta_j^{(c)}} = \sum_{i=1}^{N} (p_{ic} - \mathbf{1}[y_i = c])\;x_{ij}",
+        r"\frac{\partial \mathcal{L}}{\partial \theta_j^{(c)}} = \sum_{i=1}^{N} (p_{ic} - \mathbf{1}[y_i = "
+        r"c])\;x_{ij}",
     )
     article.text(
         "Each factor is checked by itself, at an image of the training set and random parameters: along random "
@@ -97,11 +98,11 @@ def derive_gradient(article: Article, setting: Setting, X: np.ndarray, y: np.nda
     (row,) = report.rows
     article.answer(
         r"$\partial\mathcal{L}/\partial\theta_j^{(c)} = \Sigma_i\,(p_{ic} - \mathbf{1}[y_i = c])\,x_{ij}$. "
-        f"{sum(row[5] for row in rows)} of the {len(rows)} rows agree with finite differences within their bounds, and "
-        f"no entry differs from the engine's by more than {scientific(max(row[6] for row in rows))}. For the sum over "
-        f"{count:,} images, the gradient by hand and the engine's have {row.digits('analytic', 'engine'):.0f} digits "
-        f"in common, and by hand and the complex step {row.digits('analytic', 'complex step'):.0f}: {report.verdict}, "
-        f"verified to {scientific(row.resolution or np.nan)}."
+        f"{sum(row[5] for row in rows)} of the {len(rows)} rows agree with finite differences within their bounds, "
+        f"and no entry differs from the engine's by more than {scientific(max(row[6] for row in rows))}. For the sum "
+        f"over {count:,} images, the gradient by hand and the engine's have {row.digits('analytic', 'engine'):.0f} "
+        f"digits in common, and by hand and the complex step {row.digits('analytic', 'complex step'):.0f}: "
+        f"{report.verdict}, verified to {scientific(row.resolution or np.nan)}."
     )
     article.metrics["gradient"] = {
         "verdict": str(report.verdict),

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from tinygrad_ml.models import check
 
-from . import Article, Setting, drawing
-from .article import scientific
-from .audited_layers import LAYERS, LOSSES, check_layer
+from .. import Article, Setting, drawing
+from ..article import scientific
+from .layers import LAYERS, LOSSES, check_layer
 from .planted_bug import plant_a_bug
 from .step_sizes import draw_step_sizes
 
@@ -25,8 +25,8 @@ def run(setting: Setting) -> Article:
         "A wrong gradient rarely announces itself: training goes on, only worse. So every derivative here has to "
         "answer before three witnesses that know nothing of each other: the *engine* walks back through the recorded "
         "operations; the *complex step* evaluates the function a tiny step off the real line; *finite differences* "
-        "evaluate it on both sides, at steps that are chosen for the function, and come with a bound of their error. A "
-        "model with a gradient derived *by hand* brings that as the one to be checked."
+        "evaluate it on both sides, at steps that are chosen for the function, and come with a bound of their error. "
+        "A model with a gradient derived *by hand* brings that as the one to be checked."
     )
     audit_models(article, setting)
     audit_layers(article, setting)
@@ -43,8 +43,8 @@ def audit_models(article: Article, setting: Setting) -> None:
     article.question("Are the gradients and Hessians that the models derive by hand right?")
     article.text(
         "Each model is checked at random data, weights of samples and parameters, in several settings: its gradient, "
-        "the product of its Hessian with a vector, and, where it has one, its Hessian. A Hessian times a vector is the "
-        "gradient of the slope along that vector, so that the same witnesses can be heard:"
+        "the product of its Hessian with a vector, and, where it has one, its Hessian. A Hessian times a vector is "
+        "the gradient of the slope along that vector, so that the same witnesses can be heard:"
     )
     article.formula(
         r"H v = \frac{\partial}{\partial \theta}\,\left( v^\top \frac{\partial \mathcal{L}}{\partial \theta}\right)"
@@ -77,7 +77,8 @@ def audit_models(article: Article, setting: Setting) -> None:
     passed = sum(row[-1] == "PASS" for row in rows)
     article.answer(
         f"{passed} of {len(rows)} models pass with all their derivatives: by hand, by the engine and by the complex "
-        f"step there is no difference above {scientific(max(disagreements))}, and finite differences object to nothing."
+        f"step there is no difference above {scientific(max(disagreements))}, and finite differences object to "
+        "nothing."
     )
     article.metrics["models"] = {"checked": len(rows), "passed": passed, "largest_disagreement": max(disagreements)}
 
@@ -103,17 +104,16 @@ def audit_layers(article: Article, setting: Setting) -> None:
         "layers",
         rows,
         ["layer", "gradients", "engine to complex step", "verified to", "evaluations", "verdict"],
-        "Layers and losses. The relative distance between the engine and the complex step, and the relative error that "
-        "finite differences would have seen, both of the gradient for which they are largest.",
+        "Layers and losses. The relative distance between the engine and the complex step, and the relative error "
+        "that finite differences would have seen, both of the gradient for which they are largest.",
         formats={"engine to complex step": ".0e", "verified to": ".0e"},
     )
     article.figure("layers", draw_layers(rows), LAYERS_CAPTION)
     passed = sum(row[-1] == "PASS" for row in rows)
     article.answer(
-        f"{passed} of {len(rows)} pass, with {sum(row[1] for row in rows)} gradients. The engine and the complex step "
-        f"are at most {scientific(max(row[2] for row in rows))} apart, and every error above "
-        f"{scientific(max(row[3] for row in rows))} "
-        "would have been seen by finite differences too."
+        f"{passed} of {len(rows)} pass, with {sum(row[1] for row in rows)} gradients. The engine and the complex "
+        f"step are at most {scientific(max(row[2] for row in rows))} apart, and every error above "
+        f"{scientific(max(row[3] for row in rows))} would have been seen by finite differences too."
     )
     article.metrics["layers"] = {
         "checked": len(rows),
@@ -129,9 +129,9 @@ def distance(row: Any) -> float:
 
 
 LAYERS_CAPTION = (
-    "How far the witnesses are apart, layer by layer (logarithmic). The engine and the complex step (filled) agree to "
-    "the last digits of double precision. Finite differences have fewer digits: errors larger than these (open) they "
-    "would have seen."
+    "How far the witnesses are apart, layer by layer (logarithmic). The engine and the complex step (filled) agree "
+    "to the last digits of double precision. Finite differences have fewer digits: errors larger than these (open) "
+    "they would have seen."
 )
 
 
