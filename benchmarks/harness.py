@@ -184,8 +184,8 @@ def main(arguments: list[str]) -> int:
             print(".", end="", flush=True)
     print(
         f"\nRatios to NumPy written by hand, unless a line names a unit or whose; best of {options.rounds} interleaved"
-        "\nrounds (W9: median); float64, one thread. A dash: not installed, or the library cannot do it. A second mark is"
-        "\nthat of the model whose derivatives are by hand.\n"
+        "\nrounds (W9: median); float64, one thread. A dash: not installed, or the library cannot do it. A second mark"
+        "\nis that of the model whose derivatives are by hand.\n"
     )
     print(table(lines))
     if options.json:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from tinygrad_ml.models import KNearestDensity, KNeighborsClassifier
 
-from . import Article, drawing
-from .gaussian_plane import SOURCE, Grid
+from .. import Article, drawing
+from .plane import SOURCE, Grid
 
 NEIGHBORS = [2, 4, 8, 16, 32]
 #: Contours of densities, in steps of a factor of about 1.8.

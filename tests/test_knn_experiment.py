@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import KNeighborsClassifier
 
 from experiments import Setting, knn, report
-from experiments.gaussian_plane import SOURCE, Grid
+from experiments.knn.plane import SOURCE, Grid
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 
 import tinygrad_ml as tg
 
-from . import drawing
+from .. import drawing
 
 #: Three classes of unequal size that overlap; the first is in two pieces.
 SOURCE = tg.data.GaussianClasses(

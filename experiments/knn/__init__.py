@@ -8,11 +8,11 @@ import numpy as np
 import sklearn.neighbors
 from tinygrad_ml.models import KNeighborsClassifier
 
-from . import Article, Setting, drawing
-from .article import scientific
-from .gaussian_plane import SOURCE, Grid, draw_best, draw_points
-from .knn_boundaries import draw_boundaries, take_all
-from .knn_densities import estimate_densities
+from .. import Article, Setting, drawing
+from ..article import scientific
+from .boundaries import draw_boundaries, take_all
+from .densities import estimate_densities
+from .plane import SOURCE, Grid, draw_best, draw_points
 
 TITLE = "k nearest neighbours"
 

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.ndimage import label
 from tinygrad_ml.models import KNeighborsClassifier
 
-from . import Article, drawing
-from .gaussian_plane import SOURCE, Grid, draw_best, draw_points, draw_regions
+from .. import Article, drawing
+from .plane import SOURCE, Grid, draw_best, draw_points, draw_regions
 
 
 def draw_boundaries(article: Article, X: np.ndarray, y: np.ndarray, grid: Grid, counts: list[int]) -> None:
