@@ -26,6 +26,14 @@ _NUMBER, _DIGITS = 12, 8
 def main(argv: Sequence[str] | None = None) -> int:
     """Check what the arguments name, print the table, and return the exit status."""
     options = _options(argv)
+    try:
+        return _check(options)
+    except KeyboardInterrupt:
+        print("\nmodels: interrupted", file=sys.stderr)
+        return 130
+
+
+def _check(options: argparse.Namespace) -> int:
     seed = secrets.randbits(32) if options.seed is None else options.seed
     reports = [check.check_case(case, seed) for name in options.models or check.MODELS for case in check.cases(name)]
     print(table(reports))

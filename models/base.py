@@ -25,7 +25,7 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
     - `loss`, in plain NumPy that writes into no array, so that it can be differentiated by other means;
     - ``_loss_gradient(parameters, X, y, weight, total)``, which checks nothing; the penalty is that of data of the
       weight `total`, so that the mean over minibatches is the loss of all the data;
-    - `initial_parameters`, `_targets`, `_check_parameters`, `_check_targets` and `_learn`,
+    - `initial_parameters`, `_targets`, `_check_parameters`, `_checked_targets` and `_learn`,
     - for the solver "newton" also ``_hessian(parameters, X, y, weight)``,
     - and where its parameters are not one array, `_ravel` and `_unravel`.
     """
@@ -33,8 +33,6 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
     _solvers: tuple[str, ...] = ("lbfgs", "newton", "gd", "sgd")
     #: Arguments of the constructor that may be None.
     _optional: tuple[str, ...] = ()
-
-    # What models do in their own ways
 
     def loss(self, parameters: Any, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """The loss, a number; NumPy's functions only, so that it may be handed a `Tensor` or complex parameters."""
@@ -60,8 +58,9 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         """Refuse parameters of a wrong shape; messages begin with `name`."""
         raise NotImplementedError
 
-    def _check_targets(self, name: str, y: np.ndarray, parameters: Any) -> None:
-        """Refuse what the loss does not take for classes; messages begin with `name`."""
+    def _checked_targets(self, name: str, y: np.ndarray, parameters: Any) -> np.ndarray:
+        """The classes as the loss calculates with them, if it takes them; messages begin with `name`."""
+        raise NotImplementedError
 
     def _learn(self, parameters: Any) -> None:
         """Derive what predictions need from the parameters that were found."""
@@ -73,8 +72,6 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
     def _unravel(self, vector: np.ndarray, like: Any) -> Any:
         """The vector as parameters that are shaped like others."""
         return vector.reshape(np.shape(like))
-
-    # Functions of (parameters, X, y)
 
     def loss_gradient(self, parameters: Any, X: Any, y: Any, sample_weight: Any = None) -> tuple[float, Any]:
         """The loss and its gradient, which is shaped like the parameters, at the price of one."""
@@ -90,6 +87,7 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         self, method: str, parameters: Any, X: Any, y: Any, sample_weight: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """X, y and the weights as arrays that fit each other and the parameters."""
+        self._check_arguments()
         name = f"{type(self).__name__}.{method}"
         X, y = np.asarray(X), np.asarray(y)
         if X.ndim != 2 or y.shape[:1] != X.shape[:1]:
@@ -98,10 +96,17 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
                 "(n_samples,)"
             )
         self._check_parameters(name, parameters, X)
-        self._check_targets(name, y, parameters)
-        return X, y, None if sample_weight is None else check_weights(name, sample_weight, len(X))
-
-    # Training
+        for array in parameters if isinstance(parameters, (list, tuple)) else [parameters]:
+            dtype = getattr(array, "dtype", type(array).__name__)
+            if getattr(dtype, "kind", None) not in ("f", "c"):
+                raise TypeError(
+                    f"{name}: parameters must be arrays of floating-point numbers, got {dtype}; write 1.0 instead of "
+                    "1, or convert with astype(float)"
+                )
+        if X.dtype.kind != "f":  # integers would overflow
+            X = X.astype(np.float64)
+        weight = None if sample_weight is None else check_weights(name, sample_weight, len(X))
+        return X, self._checked_targets(name, y, parameters), weight
 
     def fit(self: M, X: Any, y: Any, sample_weight: Any = None) -> M:
         """Find the parameters of the least loss.
@@ -224,8 +229,6 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
 
         return loss_gradient
 
-    # What is given
-
     def _training_data(self, X: Any, y: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """What `fit` was given, without samples of weight 0; the classes as the loss takes them."""
         self._check_arguments()
@@ -265,6 +268,9 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
             value = getattr(self, argument, 0.0)
             if not (isinstance(value, numbers.Real) and float(value) >= 0):
                 raise ValueError(f"{name}: {argument} must be a number of at least 0, got {value!r}")
+        for argument in ("alpha", "learning_rate"):
+            if getattr(self, argument, None) == np.inf:
+                raise ValueError(f"{name}: {argument} must be finite, got inf")
 
 
 def check_weights(name: str, sample_weight: Any, n_samples: int) -> np.ndarray:

@@ -29,7 +29,8 @@ from .softmax_regression import SoftmaxRegression
 EXACT = ("analytic", "engine", "complex step")
 DIGITS = 12
 
-_SAMPLES, _FEATURES, _CLASSES = 24, 4, 3
+#: More samples than any model works on at a time, so that what is wrong between blocks is seen.
+_SAMPLES, _FEATURES, _CLASSES = layered.BLOCK + 100, 4, 3
 
 
 Draw = Callable[[np.random.Generator], np.ndarray]
@@ -114,7 +115,8 @@ def check_derivatives(
     -------
     Report
         A row for each derivative by each array of parameters, and one for the loss. It is ok where finite differences
-        agree within their bound and all others to a relative 1e-12.
+        agree within their bound and all others to a relative 1e-12. What `loss_gradient` says, and all say without
+        weights, has rows only where it is not the same.
 
     Examples
     --------
@@ -131,20 +133,22 @@ def check_derivatives(
         subjects.append(_Subject("Hessian", at.slope, at.hessian))
     for subject in subjects:
         _check(subject, parameters, report)
-    loss, gradient = at.loss_gradient(parameters)
     same = [
-        *_compared("loss of loss_gradient", loss, at.loss(parameters), rng),
-        *_compared("gradient of loss_gradient", gradient, at.gradient(parameters), rng),
+        *_compared("loss of loss_gradient", lambda p: at.loss_gradient(p)[0], at.loss, parameters, rng),
+        *_compared("gradient of loss_gradient", lambda p: at.loss_gradient(p)[1], at.gradient, parameters, rng),
     ]
+    if sample_weight is not None:
+        without, with_ones = (_At(model, X, y, weights, at.vector) for weights in (None, np.ones(len(X))))
+        for name in ("loss", *(subject.name for subject in subjects)):
+            same += _compared(f"{name} without weights", without.method(name), with_ones.method(name), parameters, rng)
     report.rows += [row for row in same if not row.ok]  # the others say what was said
     if layers is not None:
         composed = _At(layers, X, y, sample_weight, at.vector)
         for name in ("loss", "gradient", "Hessian product"):
-            method = name.lower().replace(" ", "_")
-            by_hand, by_layers = (getattr(each, method)(parameters) for each in (at, composed))
+            by_hand, by_layers = at.method(name), composed.method(name)
             is_right = all(row.ok for row in report.rows if row.name.startswith(name))
             pair = (by_layers, by_hand) if is_right else (by_hand, by_layers)
-            report.rows += _compared(f"{name} by layers", *pair, rng, by_hand=int(is_right))
+            report.rows += _compared(f"{name} by layers", *pair, parameters, rng, by_hand=int(is_right))
     return report
 
 
@@ -160,6 +164,10 @@ class _At:
         self.weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         #: What the Hessian is multiplied by.
         self.vector = vector
+
+    def method(self, name: str) -> Callable[[Any], Any]:
+        """The method that the rows of this name are of."""
+        return getattr(self, name.lower().replace(" ", "_"))  # type: ignore[no-any-return]
 
     def loss(self, p: Any) -> Any:
         return self.model.loss(p, *self.data, **self.weights)
@@ -187,9 +195,6 @@ def _direction(parameters: Any, rng: np.random.Generator) -> Any:
     return rebuild([rng.uniform(0.5, 1.5, np.shape(leaf)) * rng.choice([-1, 1], np.shape(leaf)) for leaf in leaves])
 
 
-# By hand | engine | complex step | finite differences
-
-
 class _Subject:
     """A function of parameters and its gradient by hand, as `check_model` takes them."""
 
@@ -212,14 +217,18 @@ def _check(subject: _Subject, parameters: Any, report: Report) -> None:
     try:
         found = check_model(subject, None, None, parameters, rng=report.seed)
     except Exception as error:  # of another shape than the parameters, most likely, or wrong on the way there
-        reason = str(error) if isinstance(error, (TypeError, ValueError)) else f"raised {type(error).__name__}: {error}"
-        report.rows.append(Row(subject.name, (), "", Verdict.FAIL, reason=reason))
+        report.rows.append(_failed(subject.name, error))
         return
     for k, row in enumerate(found.rows):
         row.name = row.name.replace("parameters", subject.name)
         _hold_to_all_digits(row, EXACT, functools.partial(subject.given_and_expected, k, parameters))
     report.rows += found.rows
     report.evaluations += found.evaluations
+
+
+def _failed(name: str, error: Exception) -> Row:
+    reason = str(error) if isinstance(error, (TypeError, ValueError)) else f"raised {type(error).__name__}: {error}"
+    return Row(name, (), "", Verdict.FAIL, reason=reason)
 
 
 def _hold_to_all_digits(row: Row, witnesses: tuple[str, ...], both: Callable[[], Any]) -> None:
@@ -243,11 +252,22 @@ def _worst(given: Any, expected: Any) -> Worst:
     return Worst(tuple(map(int, index)), float(given[index]), float(expected[index]))
 
 
-# One answer against another
+def _compared(
+    name: str,
+    gives: Callable[[Any], Any],
+    expects: Callable[[Any], Any],
+    parameters: Any,
+    rng: np.random.Generator,
+    by_hand: int = 1,
+) -> list[Row]:
+    """What two functions say at the parameters: a row for each array, which is compared along a random direction.
 
-
-def _compared(name: str, given: Any, expected: Any, rng: np.random.Generator, by_hand: int = 1) -> list[Row]:
-    """A row for each array, which is compared along a random direction; `by_hand` is 0 where `given` is by hand."""
+    `by_hand` is 0 where the first of them is by hand.
+    """
+    try:
+        given, expected = gives(parameters), expects(parameters)
+    except Exception as error:
+        return [_failed(name, error)]
     names, others = tree.paths(given, name), tree.paths(expected, name)
     if others != names:
         reason = f"the one has {', '.join(names)}, the other {', '.join(others)}"

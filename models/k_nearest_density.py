@@ -120,8 +120,6 @@ class KNearestDensity(ClassifierMixin, BaseEstimator):
         self._search = make_search(X, self.algorithm_)
         return self
 
-    # All points
-
     def score_samples(self, X: Any, n_neighbors: Any = None) -> np.ndarray:
         """log p(x), as `sklearn.neighbors.KernelDensity` has it.
 
@@ -159,8 +157,6 @@ class KNearestDensity(ClassifierMixin, BaseEstimator):
         if y is None:
             return float(np.sum(self.score_samples(X)))
         return float(super().score(X, y, sample_weight))
-
-    # By class
 
     def class_score_samples(self, X: Any, n_neighbors: Any = None) -> np.ndarray:
         """log p(x | c) for every class.

@@ -154,6 +154,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):
             In the order of `classes_`. For a sequence of K numbers, of shape (K, n_queries, n_classes).
         """
         check_is_fitted(self)
+        check_choice(type(self).__name__, "weights", self.weights, WEIGHTS)  # which may have been set since
         counts, is_single = several_n_neighbors(type(self).__name__, n_neighbors, self.n_neighbors)
         distances, indices = self.kneighbors(X, max(counts))
         codes = self._codes[indices]

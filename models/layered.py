@@ -60,8 +60,6 @@ class _Layered(GradientClassifier):
     def _as_criterion_takes(self, y: Any) -> Any:
         return y
 
-    # The loss, and its derivatives by the engine
-
     def loss(self, parameters: Any, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """The loss that the layers make of the parameters: a number, or a Tensor where they are Tensors."""
         X, y, weight = self._checked("loss", parameters, X, y, sample_weight)
@@ -128,8 +126,6 @@ class _Layered(GradientClassifier):
     ) -> Any:
         return tg.hvp(lambda p: self._loss(p, X, y, weight), (parameters,), (vector,))[0]
 
-    # Training by optimizers
-
     def _steps(
         self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any
     ) -> Iterator[solvers.Step]:
@@ -174,7 +170,8 @@ class LeastSquaresClassifier(_Layered, least_squares.LeastSquaresClassifier):
     """`tinygrad_ml.models.LeastSquaresClassifier` as `nn.Linear` and `nn.MSELoss`, half of its sum.
 
     The solver "normal" makes a step of Newton's method with the engine's Hessian and gradient, and two more that mend
-    its rounding errors. That squares the condition of the data, which the model by hand does not.
+    its rounding errors. That squares the condition of the data, which the model by hand does not. Of several minima it
+    is that of the least ``||w||``, too.
     """
 
     _criterion = _by_reduction(tg.nn.MSELoss)
@@ -191,11 +188,14 @@ class LeastSquaresClassifier(_Layered, least_squares.LeastSquaresClassifier):
     def _solve(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any) -> solvers.Solution:
         if self.solver == "gd":
             return super()._solve(X, targets, weight, initial)
-        parameters = self._ravel(initial)
+        parameters, weights = self._ravel(initial), slice(initial[:-1].size)
         loss_gradient = self._objective(X, targets, weight, initial)
-        hessian = self._hessian(initial, X, targets, weight)
+        values, vectors = np.linalg.eigh(self._hessian(initial, X, targets, weight))
+        is_seen = values > np.finfo(np.float64).eps * len(values) * values.max()
+        seen, unseen = vectors[:, is_seen], vectors[:, ~is_seen]
         for _ in range(1 + _REFINEMENTS):
-            parameters = parameters - np.linalg.lstsq(hessian, loss_gradient(parameters)[1])[0]
+            parameters = parameters - seen @ (seen.T @ loss_gradient(parameters)[1] / values[is_seen])
+        parameters -= unseen @ np.linalg.lstsq(unseen[weights], parameters[weights])[0]
         return solvers.Solution(parameters, 1, [])
 
 

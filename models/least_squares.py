@@ -154,7 +154,7 @@ class LeastSquaresClassifier(LinearClassifier):
             return 2.0 * codes - 1
         return np.where(codes[:, None] == np.arange(classes), 1.0, -1.0)
 
-    def _check_targets(self, name: str, y: np.ndarray, parameters: Any) -> None:
+    def _checked_targets(self, name: str, y: np.ndarray, parameters: Any) -> np.ndarray:
         if not ((y == -1) | (y == 1)).all():
             raise ValueError(
                 f"{name}: y has values such as {y.ravel()[:5].tolist()}; it must have values -1 and 1, and `fit` takes "
@@ -165,6 +165,7 @@ class LeastSquaresClassifier(LinearClassifier):
                 f"{name}: y has shape {y.shape} and parameters {np.shape(parameters)}; both must have a column for "
                 "each class, or none"
             )
+        return y.astype(np.float64)
 
     def _rate(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: np.ndarray) -> float:
         if self.learning_rate is not None:

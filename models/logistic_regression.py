@@ -222,12 +222,13 @@ class LogisticRegression(LinearClassifier):
         self._warn_if_separated(bool(((1 - 2 * targets) * (X @ w + b) < 0).all()))
         return solution
 
-    def _check_targets(self, name: str, y: np.ndarray, parameters: Any) -> None:
+    def _checked_targets(self, name: str, y: np.ndarray, parameters: Any) -> np.ndarray:
         if y.ndim != 1 or not ((y == 0) | (y == 1)).all():
             raise ValueError(
                 f"{name}: y has shape {y.shape} and values such as {y.ravel()[:5].tolist()}; it must have shape "
                 "(n_samples,) and values 0 and 1, and `fit` takes labels of any kind"
             )
+        return y.astype(np.float64)
 
     def _training_data(self, X: Any, y: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         data = super()._training_data(X, y, sample_weight)

@@ -41,11 +41,15 @@ def ridge(X: np.ndarray, Y: np.ndarray, alpha: float = 0.0, weights: np.ndarray 
     features: int = X.shape[1]
     A, x_mean = _centred(X, weights)
     B, y_mean = _centred(Y.reshape(len(Y), -1), weights)
-    lengths = np.linalg.norm(A, axis=0)
+    largest = np.max(np.abs(A), axis=0)  # whose square may overflow, or be lost
+    lengths = largest * np.linalg.norm(A / np.where(largest > 0, largest, 1), axis=0)
     spread = np.sqrt(len(A) if weights is None else np.sum(weights))
     A[:, lengths <= 8 * _EPS * spread * np.abs(x_mean)] = 0  # a constant feature, and rounding
     is_scaled = alpha == 0 and len(A) > features
-    scale = np.where(lengths > 0, lengths, 1) if is_scaled else np.ones(features)
+    scale = np.where(lengths > 0, lengths, 1)
+    if not is_scaled:
+        scale[:] = np.exp2(np.floor(np.log2(np.max(scale))))  # the same for all, and rounding nothing
+        alpha = alpha / scale[0] / scale[0]
     R: Any = np.linalg.qr(np.hstack((A / scale, B)), mode="r")
     U, S, Vt = np.linalg.svd(R[:, :features], full_matrices=False)
     kept = S > _EPS * max(X.shape) * np.max(S, initial=0)

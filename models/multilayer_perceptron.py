@@ -142,6 +142,16 @@ class MultilayerPerceptron(GradientClassifier):
         ]
 
     def loss(self, parameters: Arrays, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """The loss, a number.
+
+        Parameters
+        ----------
+        parameters : list of arrays of shape (n_inputs + 1, n_outputs)
+        X : array of shape (n_samples, n_features)
+        y : array of int of shape (n_samples,)
+            The numbers of the classes, from 0.
+        sample_weight : array of shape (n_samples,), optional
+        """
         X, y, weight = self._checked("loss", parameters, X, y, sample_weight)
         logits = self._forward(parameters, X)[-1]
         top = np.max(np.real(logits), axis=1, keepdims=True)
@@ -215,16 +225,16 @@ class MultilayerPerceptron(GradientClassifier):
                 )
         return product
 
-    def _check_targets(self, name: str, y: np.ndarray, parameters: Arrays) -> None:
+    def _checked_targets(self, name: str, y: np.ndarray, parameters: Arrays) -> np.ndarray:
         n_classes = np.shape(parameters[-1])[1]
         if y.ndim != 1 or y.dtype.kind not in "iu" or not ((y >= 0) & (y < n_classes)).all():
             raise ValueError(
                 f"{name}: y has shape {y.shape}, dtype {y.dtype} and values such as {y.ravel()[:5].tolist()}; it must "
                 f"have shape (n_samples,) and the integers 0 to {n_classes - 1}, and `fit` takes labels of any kind"
             )
+        return y
 
     def _check_parameters(self, name: str, parameters: Any, X: np.ndarray) -> None:
-        self._check_architecture()
         expected, rows = [], X.shape[1] + 1
         for width in (*self.hidden_layer_sizes, None):
             expected.append((rows, width))
@@ -242,7 +252,8 @@ class MultilayerPerceptron(GradientClassifier):
                 "each is the bias"
             )
 
-    def _check_architecture(self) -> None:
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
         name = type(self).__name__
         if self.activation not in _ACTIVATIONS:
             raise ValueError(f"{name}: activation must be one of {', '.join(_ACTIVATIONS)}, got {self.activation!r}")
@@ -252,10 +263,6 @@ class MultilayerPerceptron(GradientClassifier):
                 f"{name}: hidden_layer_sizes must be a sequence of integers of at least 1, as (100, 50), or () for "
                 f"none; got {sizes!r}"
             )
-
-    def _check_arguments(self) -> None:
-        super()._check_arguments()
-        self._check_architecture()
 
     def _ravel(self, parameters: Arrays) -> np.ndarray:
         return np.concatenate(parameters, axis=None, dtype=np.float64)

@@ -210,8 +210,6 @@ class SoftmaxRegression(LinearClassifier):
         product[:-1] += vector[:-1] / self.C
         return product / _total(X, weight) if self.reduction == "mean" else product
 
-    # The factors of the gradient of one sample, without the penalty
-
     @staticmethod
     def dL_dp(p: Any, y: int) -> np.ndarray:
         """The loss ``L = -log p_y`` of one sample by the probabilities: ``-1 / p_y`` for class y, and else 0.
@@ -264,20 +262,19 @@ class SoftmaxRegression(LinearClassifier):
         """
         return np.einsum("j,cd->cjd", np.append(x, 1.0), np.eye(n_classes))
 
-    # As an estimator
-
     def _check_arguments(self) -> None:
         super()._check_arguments()
         if self.reduction not in ("mean", "sum"):
             raise ValueError(f"SoftmaxRegression: reduction must be mean or sum, got {self.reduction!r}")
 
-    def _check_targets(self, name: str, y: np.ndarray, parameters: Any) -> None:
+    def _checked_targets(self, name: str, y: np.ndarray, parameters: Any) -> np.ndarray:
         n_classes = np.shape(parameters)[1]
         if y.ndim != 1 or y.dtype.kind not in "iu" or not ((y >= 0) & (y < n_classes)).all():
             raise ValueError(
                 f"{name}: y has shape {y.shape}, dtype {y.dtype} and values such as {y.ravel()[:5].tolist()}; it must "
                 f"have shape (n_samples,) and the integers 0 to {n_classes - 1}, and `fit` takes labels of any kind"
             )
+        return y
 
     def _solve(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: np.ndarray) -> Solution:
         solution = super()._solve(X, targets, weight, initial)

@@ -122,8 +122,8 @@ def descend(name: str, steps: Iterable[Step], start: np.ndarray, max_iter: int, 
     Warns
     -----
     ConvergenceWarning
-        Where the loss or the gradient became infinite or NaN, and the answer is what the parameters were when both were
-        finite; where the loss rose; and with a `tol`, where it was not reached.
+        Where the loss, the gradient or the parameters became infinite or NaN, and the answer is what the parameters
+        were when all were finite; where the loss rose; and with a `tol`, where it was not reached.
     """
     parameters = before = start
     curve: list[float] = []
@@ -139,6 +139,13 @@ def descend(name: str, steps: Iterable[Step], start: np.ndarray, max_iter: int, 
             return Solution(parameters, len(curve), curve)
         if len(curve) == max_iter:
             break
+        # Of which the loss need not tell: that of infinite logits on the right side is 0.
+        if not np.isfinite(step.parameters).all():
+            warn(
+                f"{name}: parameters became infinite in update {len(curve) + 1}, and are those before it; lower "
+                "learning_rate, or standardise X"
+            )
+            return Solution(parameters, len(curve), curve)
         curve.append(float(step.loss))
         before, parameters = parameters, step.parameters
     last = float(np.mean(curve[-max(1, max_iter // 10) :]))

@@ -22,9 +22,7 @@ ALGORITHMS = ("brute", "kd_tree", "auto")
 WEIGHTS = ("uniform", "distance")
 
 
-@parametrize_with_checks(
-    [KNeighborsClassifier(), KNeighborsClassifier(3, weights="distance", algorithm="brute")],
-)
+@parametrize_with_checks([KNeighborsClassifier(3, weights="distance", algorithm="brute")])
 def test_the_contract_of_scikit_learn(estimator, check, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # without it one check skips itself
     check(estimator)
@@ -54,8 +52,8 @@ def test_neighbours_and_predictions_are_scikit_learns(d, algorithm, weights, rng
 
 
 def tied(values, rng):
-    X, y = rng.integers(values, size=(300, 2)).astype(float), rng.integers(3, size=300)
-    return X, y, np.concatenate((X[:50], X[:50] + 0.5, rng.integers(-5, 15, size=(50, 2)), rng.normal(size=(50, 2))))
+    X, y = rng.integers(values, size=(120, 2)).astype(float), rng.integers(3, size=120)
+    return X, y, np.concatenate((X[:25], X[:25] + 0.5, rng.integers(-5, 15, size=(25, 2)), rng.normal(size=(25, 2))))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -64,9 +62,9 @@ def test_with_ties_and_duplicates_it_predicts_as_scikit_learn_with_ties_in_train
     """Scikit-learn takes any of those at one distance; told ranks instead of distances, it has no choice."""
     X, y, queries = tied(values, rng)
     ranks = np.argsort(np.argsort(cdist(queries, X), axis=1, kind="stable"), axis=1).astype(float)
-    for k in (1, 2, 5, 13, 34, 300):
+    for k in (1, 2, 5, 13, 34, 120):
         ours = KNeighborsClassifier(k, algorithm=algorithm).fit(X, y)
-        theirs = Theirs(k, metric="precomputed").fit(np.zeros((300, 300)), y)
+        theirs = Theirs(k, metric="precomputed").fit(np.zeros((120, 120)), y)
         np.testing.assert_array_equal(ours.kneighbors(queries)[1], theirs.kneighbors(ranks)[1])
         np.testing.assert_array_equal(ours.predict(queries), theirs.predict(ranks))
         np.testing.assert_allclose(ours.predict_proba(queries), theirs.predict_proba(ranks), atol=1e-15)
@@ -91,8 +89,18 @@ def test_weights_with_ties_and_duplicates_are_scikit_learns(values, algorithm, r
 def test_digits():
     X, y = load_digits(return_X_y=True)
     ours, theirs = KNeighborsClassifier(3).fit(X[:1000], y[:1000]), Theirs(3).fit(X[:1000], y[:1000])
-    np.testing.assert_array_equal(ours.predict(X[1000:]), theirs.predict(X[1000:]))
+    distances = ours.kneighbors(X[1000:], 4)[0]
+    is_settled = distances[:, 2] < distances[:, 3]  # which of several is scikit-learn's third depends on its threads
+    assert np.mean(is_settled) > 0.95
+    np.testing.assert_array_equal(ours.predict(X[1000:])[is_settled], theirs.predict(X[1000:])[is_settled])
     assert ours.algorithm_ == "brute"
+
+
+def test_weights_that_were_set_after_the_fit_are_checked_too():
+    """Whatever was not "uniform" weighted by distance."""
+    model = KNeighborsClassifier(1).fit([[0.0], [1.0]], [0, 1]).set_params(weights="distances")
+    with pytest.raises(ValueError, match="weights must be one of 'uniform', 'distance', got 'distances'"):
+        model.predict([[0.0]])
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

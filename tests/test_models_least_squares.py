@@ -120,6 +120,20 @@ def test_of_many_minima_the_smallest(n, kind, rng):
     np.testing.assert_allclose(model.gradient(model.parameters_, X, y), 0, atol=1e-9)
 
 
+@pytest.mark.parametrize("alpha", [0.0, 1e-3])
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e160, 1e300])
+def test_features_whose_squares_overflow_or_are_lost(scale, alpha, rng):
+    """Their lengths were 0 or infinite, and their coefficients 0."""
+    X, y = toy(rng)
+    expected = LeastSquaresClassifier().fit(X, y)
+    model = LeastSquaresClassifier(alpha if scale > 1 else 0.0).fit(X * scale, y)
+    np.testing.assert_allclose(model.coef_ * scale, expected.coef_, rtol=1e-10)
+    np.testing.assert_allclose(model.decision_function(X * scale), expected.decision_function(X), rtol=1e-10)
+    units = np.array([1, scale, 1, 1])
+    model = LeastSquaresClassifier().fit(X * units, y)
+    np.testing.assert_allclose(model.coef_ * units, expected.coef_, rtol=1e-10)
+
+
 def test_the_rank_does_not_depend_on_units(rng):
     X, y = toy(rng)
     X[:, 3] = X[:, 0] + X[:, 1]

@@ -298,6 +298,7 @@ def test_labels_of_any_type(kind, labels, rng):
     ("C", np.nan, "C must be a number above 0, got nan"),
     ("C", "1", "C must be a number above 0, got '1'"),
     ("learning_rate", 0.0, "learning_rate must be a number above 0, got 0.0"),
+    ("learning_rate", np.inf, "learning_rate must be finite, got inf"),
     ("batch_size", 0, "batch_size must be an integer of at least 1, got 0"),
     ("batch_size", 2.0, "batch_size must be an integer of at least 1, got 2.0"),
     ("max_iter", 0, "max_iter must be an integer of at least 1, got 0"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from models import LogisticRegression
+from models import LogisticRegression, layered
 
 #: Logits, from where nothing is special to far beyond where exp overflows.
 LOGITS = [0.0, 1e-8, 0.3, 1.0, 20.0, 36.0, 37.0, 40.0, 709.0, 710.0, 746.0, 1e4, 1e300]
@@ -110,6 +110,18 @@ def test_targets_that_are_not_0_and_1(method, y):
     message = rf"^LogisticRegression.{method}: y has shape .* values such as .* and values 0 and 1, and `fit` takes"
     with pytest.raises(ValueError, match=message):
         getattr(LogisticRegression(), method)(*arguments)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint64, np.int8, np.float32, object])
+@pytest.mark.parametrize("kind", [LogisticRegression, layered.LogisticRegression])
+def test_targets_of_any_dtype(kind, dtype, rng):
+    """``1 - 2 t`` is 255 for an unsigned 1, and so the loss was wrong by orders of magnitude, its gradient right."""
+    X, t, theta = rng.standard_normal((20, 3)), np.arange(20) % 2, rng.standard_normal(4)
+    model = kind(C=0.5)
+    for method in ("loss", "gradient", "hessian"):
+        expected = getattr(model, method)(theta, X, t)
+        np.testing.assert_array_equal(getattr(model, method)(theta, X, t.astype(dtype)), expected)
+    assert model.loss_gradient(theta, X, t.astype(dtype))[0] == pytest.approx(model.loss(theta, X, t), rel=1e-14)
 
 
 def test_three_classes_are_refused():

@@ -234,6 +234,7 @@ def test_too_few_iterations_warn(rng):
     ({"activation": "logistic"}, "activation must be one of relu, tanh, got 'logistic'"),
     ({"solver": "newton"}, "solver must be one of lbfgs, gd, sgd, got 'newton'"),
     ({"alpha": -0.1}, "alpha must be a number of at least 0, got -0.1"),
+    ({"alpha": np.inf}, "alpha must be finite, got inf"),
     ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
 ])  # fmt: skip
 def test_arguments_that_make_no_sense(arguments, message):

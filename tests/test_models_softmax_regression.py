@@ -155,3 +155,5 @@ def test_targets_that_are_no_numbers_of_classes(method, y):
 def test_another_reduction_is_refused():
     with pytest.raises(ValueError, match="^SoftmaxRegression: reduction must be mean or sum, got 'none'$"):
         SoftmaxRegression(reduction="none").fit([[0.0], [1.0]], [0, 1])
+    with pytest.raises(ValueError, match="reduction must be mean or sum"):  # it was taken for the sum
+        SoftmaxRegression(reduction="none").loss(np.zeros((2, 2)), np.array([[0.0], [1.0]]), np.array([0, 1]))

@@ -140,7 +140,7 @@ def test_descent_that_overflows_keeps_the_last_finite_parameters(tol):
     "poison", [Step(np.ones(2), np.nan, np.ones(2)), Step(np.ones(2), 1.0, np.array([1.0, np.inf]))], ids=str
 )
 def test_not_a_number_ends_descent_at_what_came_before(poison):
-    steps = [Step(np.full(2, 5.0), 3.0, np.ones(2)), Step(np.full(2, np.nan), 2.0, np.ones(2)), poison]
+    steps = [Step(np.full(2, 5.0), 3.0, np.ones(2)), Step(np.full(2, 1e9), 2.0, np.ones(2)), poison]
     with pytest.warns(ConvergenceWarning, match="the loss became .* after 2 updates"):
         solution = solvers.descend("M", steps, np.zeros(2), 1000)
     np.testing.assert_array_equal(solution.parameters, [5, 5])
@@ -148,9 +148,18 @@ def test_not_a_number_ends_descent_at_what_came_before(poison):
 
 
 def test_the_last_update_is_judged_too():
-    steps = [Step(np.full(1, np.inf), 3.0, np.ones(1)), Step(np.full(1, np.nan), np.nan, np.ones(1))]
+    steps = [Step(np.full(1, 1e9), 3.0, np.ones(1)), Step(np.zeros(1), np.nan, np.ones(1))]
     with pytest.warns(ConvergenceWarning, match="after 1 updates"):
         assert solvers.descend("M", steps, np.zeros(1), 1).parameters.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("tol", [None, 1e-6])
+def test_infinite_parameters_end_descent_where_the_loss_does_not_tell(tol):
+    """The loss of infinite logits on the right side is 0, and its gradient too, which passed for the minimum."""
+    steps = [Step(np.ones(1), 3.0, -np.ones(1)), Step(np.full(1, np.inf), 2.0, -np.ones(1)), Step(*np.zeros((3, 1)))]
+    with pytest.warns(ConvergenceWarning, match="^M: parameters became infinite in update 2, .* lower learning_rate"):
+        solution = solvers.descend("M", steps, np.zeros(1), 1000, tol)
+    assert solution.parameters.tolist() == [1.0] and solution.loss_curve == [3, 2][: solution.n_iter]
 
 
 def test_a_loss_that_rises_warns():
