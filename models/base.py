@@ -87,7 +87,6 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         self, method: str, parameters: Any, X: Any, y: Any, sample_weight: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """X, y and the weights as arrays that fit each other and the parameters."""
-        self._check_arguments()
         name = f"{type(self).__name__}.{method}"
         X, y = np.asarray(X), np.asarray(y)
         if X.ndim != 2 or y.shape[:1] != X.shape[:1]:

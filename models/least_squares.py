@@ -165,7 +165,7 @@ class LeastSquaresClassifier(LinearClassifier):
                 f"{name}: y has shape {y.shape} and parameters {np.shape(parameters)}; both must have a column for "
                 "each class, or none"
             )
-        return y.astype(np.float64)
+        return y.astype(np.float64, copy=False)
 
     def _rate(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: np.ndarray) -> float:
         if self.learning_rate is not None:

@@ -228,7 +228,7 @@ class LogisticRegression(LinearClassifier):
                 f"{name}: y has shape {y.shape} and values such as {y.ravel()[:5].tolist()}; it must have shape "
                 "(n_samples,) and values 0 and 1, and `fit` takes labels of any kind"
             )
-        return y.astype(np.float64)
+        return y.astype(np.float64, copy=False)
 
     def _training_data(self, X: Any, y: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         data = super()._training_data(X, y, sample_weight)

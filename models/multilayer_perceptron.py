@@ -235,6 +235,7 @@ class MultilayerPerceptron(GradientClassifier):
         return y
 
     def _check_parameters(self, name: str, parameters: Any, X: np.ndarray) -> None:
+        self._check_arguments()
         expected, rows = [], X.shape[1] + 1
         for width in (*self.hidden_layer_sizes, None):
             expected.append((rows, width))

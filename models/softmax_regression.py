@@ -264,10 +264,14 @@ class SoftmaxRegression(LinearClassifier):
 
     def _check_arguments(self) -> None:
         super()._check_arguments()
+        self._check_reduction()
+
+    def _check_reduction(self) -> None:
         if self.reduction not in ("mean", "sum"):
             raise ValueError(f"SoftmaxRegression: reduction must be mean or sum, got {self.reduction!r}")
 
     def _checked_targets(self, name: str, y: np.ndarray, parameters: Any) -> np.ndarray:
+        self._check_reduction()
         n_classes = np.shape(parameters)[1]
         if y.ndim != 1 or y.dtype.kind not in "iu" or not ((y >= 0) & (y < n_classes)).all():
             raise ValueError(
