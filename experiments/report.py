@@ -60,7 +60,7 @@ def _page(articles: Sequence[tuple[str, str, list[tuple[str, str]], str]]) -> st
         "<a class='skip' href='#content'>To the experiments</a>\n"
         f"<nav aria-label='Contents'><details open><summary>Contents</summary><ol>{contents}</ol></details></nav>\n"
         "<main id='content'>\n<header><h1>Experiments of tinygrad_ml</h1>"
-        "<p>All numbers, those in the text too, were computed by the run that wrote this page.</p></header>\n"
+        "<p>All numbers, those in the text too, come from the runs that this page reports.</p></header>\n"
         + "\n".join(body for *_, body in articles)
         + "\n</main>\n</body>\n</html>\n"
     )
