@@ -126,7 +126,7 @@ def _figure(block: Mapping[str, Any], folder: Path, number: int) -> str:
     # The letters of a figure shall be about as large as those of the text; on narrow screens, panels side by side are
     # scrolled rather than shrunk.
     width = block["width"] * 6.2
-    least = min(width, 30) if block["width"] > 6 else 0
+    least = min(width, 30) if block["width"] > 7 else 0
     return (
         f"<figure><div class='wide' tabindex='0'><img style='width:{width:.1f}rem;min-width:{least:.1f}rem' "
         f"alt='{escape(plain(caption), quote=True)}' src='data:image/{kind};base64,{content}'></div>"
