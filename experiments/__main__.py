@@ -1,48 +1,113 @@
-"""The command line: ``python -m experiments [NAME] [--out DIR] [--seed N] [--steps N]``."""
+"""The command line: ``python -m experiments run NAME...|all``, and without arguments a list."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import importlib
+import importlib.util
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import EXPERIMENTS
+from . import EXPERIMENTS, READS_DATA
+from .report import write_report
+from .runner import run_all
+from .setting import Setting
+
+BACKENDS = ("loky", "threading", "dask")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run what the arguments ask for and return the exit status."""
-    listing = "\n".join(f"  {name:10} {what}" for name, what in EXPERIMENTS.items())
+    """Do what the arguments ask for and return the exit status."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.command is None:
+        print(f"Run them with: {_command()} run NAME...|all\n\n{_listing()}")
+        return 0
+    names = _names(parser, options.names)
+    if options.data is not None and not options.data.is_file():
+        parser.error(f"--data: there is no file {options.data}")
+    if options.backend == "dask" and importlib.util.find_spec("distributed") is None:
+        parser.error("--backend dask needs Dask's scheduler: pip install 'tinygrad_ml[distributed]'")
+    out: Path = options.out
+    settings = [
+        Setting(out / name, options.seed, options.quick, options.data, options.jobs, options.backend) for name in names
+    ]
+    for setting in settings:
+        try:
+            _check_writable(setting.out)
+        except OSError as error:
+            print(f"experiments: cannot write to {setting.out}: {error.strerror or error}", file=sys.stderr)
+            return 1
+    if options.data is not None and not set(names) & set(READS_DATA):
+        print(f"experiments: --data is for {', '.join(READS_DATA)} and changes nothing here", file=sys.stderr)
+    status = 0
+    try:
+        for outcome in run_all(settings, options.jobs, __package__, options.force):
+            if outcome.error is not None:
+                status = 1
+                print(f"experiments: {outcome.name}: {outcome.error}", file=sys.stderr)
+            elif outcome.is_old:
+                print(f"{outcome.name:14} done before; --force does it again")
+            else:
+                print(f"{outcome.name:14} {outcome.seconds:.1f} s", flush=True)
+    except KeyboardInterrupt:
+        print("\nexperiments: interrupted; run it again to do what is missing", file=sys.stderr)
+        status = 130
+    if report := write_report(out, list(EXPERIMENTS)):
+        print(f"wrote {report}")
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="experiments",
-        description="Run an experiment; without a name, list what there is.",
-        epilog=f"experiments:\n{listing}",
+        prog=_command(),
+        description="Run experiments and write a report of them; without arguments, list what there is.",
+        epilog=f"experiments:\n{_listing()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="?", help="the experiment to run")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder for the files (default: results)")
-    parser.add_argument("--seed", type=_integer(0, 2**32 - 1), default=0, help="of the split (default: 0)")
-    parser.add_argument("--steps", type=_integer(1), default=1000, help="training steps (default: 1000)")
-    options = parser.parse_args(argv)
-    if options.name is None:
-        print(f"Run one with: python -m {__package__} NAME\n\n{listing}")
-        return 0
-    if options.name not in EXPERIMENTS:
-        near = difflib.get_close_matches(options.name, EXPERIMENTS, n=1, cutoff=0)
-        parser.error(f"there is no experiment {options.name!r}; the nearest is {near[0]!r}")
-    try:
-        _check_writable(options.out)
-        importlib.import_module(f".{options.name}", __package__).run(options.out, options.seed, options.steps)
-    except OSError as error:
-        print(f"experiments: cannot write to {options.out}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nexperiments: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    run = parser.add_subparsers(dest="command", metavar="run").add_parser(
+        "run",
+        help="run experiments",
+        epilog=f"experiments:\n{_listing()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("names", nargs="+", metavar="NAME", help="the experiments to run, or all")
+    run.add_argument("--out", type=Path, default=Path("results"), help="folder for the files (default: results)")
+    run.add_argument("--seed", type=_integer(0, 2**32 - 1), default=0, help="of all randomness (default: 0)")
+    run.add_argument("--quick", action="store_true", help="smaller experiments, a few seconds each")
+    run.add_argument(
+        "--jobs", type=_integer(1), default=_cores(), help="processes at a time (default: %(default)s, the cores)"
+    )
+    run.add_argument("--data", type=Path, help=f"file of real data, for {', '.join(READS_DATA)}")
+    run.add_argument("--force", action="store_true", help="do again what is done")
+    run.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default=BACKENDS[0],
+        help="what runs the trials of sweep; dask starts a cluster here, or joins that of $DASK_SCHEDULER_ADDRESS "
+        "(default: %(default)s)",
+    )
+    return parser
+
+
+def _command() -> str:
+    return f"python -m {__package__}"
+
+
+def _listing() -> str:
+    return "\n".join(f"  {name:14} {what}" for name, what in EXPERIMENTS.items())
+
+
+def _names(parser: argparse.ArgumentParser, asked: Sequence[str]) -> list[str]:
+    """The experiments asked for, each once, in the order of the report."""
+    for name in asked:
+        if name != "all" and name not in EXPERIMENTS:
+            near = difflib.get_close_matches(name, [*EXPERIMENTS, "all"], n=1, cutoff=0)
+            parser.error(f"there is no experiment {name!r}; the nearest is {near[0]!r}")
+    return [name for name in EXPERIMENTS if name in asked or "all" in asked]
 
 
 def _check_writable(folder: Path) -> None:
@@ -50,6 +115,10 @@ def _check_writable(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _integer(low: int, high: int | None = None) -> Callable[[str], int]:
