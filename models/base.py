@@ -25,7 +25,7 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
     - `loss`, in plain NumPy that writes into no array, so that it can be differentiated by other means;
     - ``_loss_gradient(parameters, X, y, weight, total)``, which checks nothing; the penalty is that of data of the
       weight `total`, so that the mean over minibatches is the loss of all the data;
-    - `initial_parameters`, `_targets`, `_check_parameters` and `_learn`,
+    - `initial_parameters`, `_targets`, `_check_parameters`, `_check_targets` and `_learn`,
     - for the solver "newton" also ``_hessian(parameters, X, y, weight)``,
     - and where its parameters are not one array, `_ravel` and `_unravel`.
     """
@@ -54,12 +54,12 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         """The classes, numbered in the order of `classes_`, as the loss takes them."""
         return codes
 
-    def _check_targets(self, method: str, y: np.ndarray) -> None:
-        """Refuse what the loss does not take for classes."""
-
-    def _check_parameters(self, method: str, parameters: Any, X: np.ndarray) -> None:
-        """Refuse parameters of a wrong shape."""
+    def _check_parameters(self, name: str, parameters: Any, X: np.ndarray) -> None:
+        """Refuse parameters of a wrong shape; messages begin with `name`."""
         raise NotImplementedError
+
+    def _check_targets(self, name: str, y: np.ndarray, parameters: Any) -> None:
+        """Refuse what the loss does not take for classes; messages begin with `name`."""
 
     def _learn(self, parameters: Any) -> None:
         """Derive what predictions need from the parameters that were found."""
@@ -95,8 +95,8 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
                 f"{name}: X and y have shapes {X.shape} and {y.shape}; they must be (n_samples, n_features) and "
                 "(n_samples,)"
             )
-        self._check_targets(name, y)
         self._check_parameters(name, parameters, X)
+        self._check_targets(name, y, parameters)
         return X, y, None if sample_weight is None else check_weights(name, sample_weight, len(X))
 
     # Training

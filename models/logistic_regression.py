@@ -220,7 +220,7 @@ class LogisticRegression(LinearClassifier):
         self._warn_if_separated(bool(((1 - 2 * targets) * (X @ w + b) < 0).all()))
         return solution
 
-    def _check_targets(self, name: str, y: np.ndarray) -> None:
+    def _check_targets(self, name: str, y: np.ndarray, parameters: Any) -> None:
         if y.ndim != 1 or not ((y == 0) | (y == 1)).all():
             raise ValueError(
                 f"{name}: y has shape {y.shape} and values such as {y.ravel()[:5].tolist()}; it must have shape "
