@@ -1,1 +1,6 @@
-"""The estimators, one a file; there is none yet. Installed as `tinygrad_ml.models`."""
+"""The estimators, one a file, each with its derivatives by hand. Installed as `tinygrad_ml.models`."""
+
+from .logistic_regression import LogisticRegression
+from .softmax_regression import SoftmaxRegression
+
+__all__ = ["LogisticRegression", "SoftmaxRegression"]
