@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import EXPERIMENTS, READS_DATA
-from .report import write_report
-from .runner import run_all
 from .setting import Setting
 
+#: Where the modules of the experiments are.
+PACKAGE = __package__
 BACKENDS = ("loky", "threading", "dask")
 
 
@@ -43,9 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
     if options.data is not None and not set(names) & set(READS_DATA):
         print(f"experiments: --data is for {', '.join(READS_DATA)} and changes nothing here", file=sys.stderr)
+    # Loading Matplotlib takes a moment, for which neither a list nor an error waits.
+    from .report import write_report
+    from .runner import run_all
+
     status = 0
     try:
-        for outcome in run_all(settings, options.jobs, __package__, options.force):
+        for outcome in run_all(settings, options.jobs, PACKAGE, options.force):
             if outcome.error is not None:
                 status = 1
                 print(f"experiments: {outcome.name}: {outcome.error}", file=sys.stderr)
@@ -94,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command() -> str:
-    return f"python -m {__package__}"
+    return f"python -m {PACKAGE}"
 
 
 def _listing() -> str:

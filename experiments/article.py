@@ -87,6 +87,7 @@ class Article:
             for kind, metadata in (("png", {}), ("svg", {"Date": None})):
                 with replacing(self.folder / f"{name}.{kind}") as unfinished:
                     figure.savefig(unfinished, format=kind, metadata=metadata)
+                figure.set_layout_engine("none")  # the second file keeps the layout of the first
         self._add("figure", name=name, caption=caption, width=float(figure.get_figwidth()))
 
     def table(
@@ -142,6 +143,20 @@ class Article:
         if name in self._names or f"{name}.json" in (ARTICLE, METRICS):
             raise ValueError(f"article {self.title!r}: there is a {name!r} already; figures and tables need own names")
         self._names.add(name)
+
+
+def scientific(value: float, digits: int = 2) -> str:
+    """A number with its power of ten, for texts.
+
+    Examples
+    --------
+    >>> scientific(2.345e-10)
+    '$2.3 \\\\times 10^{-10}$'
+    """
+    if not value or not math.isfinite(value):
+        return f"{value:g}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return rf"${mantissa} \times 10^{{{int(exponent)}}}$"
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from time import perf_counter
@@ -121,7 +124,8 @@ def _side_by_side(settings: Sequence[Setting], processes: int, package: str) -> 
                 setting = replace(waiting.pop(0), slot=free.pop(0))
                 ours, theirs = context.Pipe(duplex=False)
                 process = context.Process(target=_in_a_process, args=(setting, package, theirs, sys.path))
-                process.start()
+                with _ignoring_interrupts():
+                    process.start()
                 theirs.close()
                 running[ours] = process, setting
             for connection in wait(list(running)):
@@ -150,12 +154,28 @@ def _received(connection: Connection, process: Any, setting: Setting) -> Outcome
 
 
 def _in_a_process(setting: Setting, package: str, connection: Connection, path: Sequence[str]) -> None:
-    # Ctrl-C reaches all processes of a terminal: the first of them stops the others, which clean up as they go.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_leave_with_the_parent, daemon=True).start()
     sys.path[:] = path
     connection.send(_timed(setting, package))
 
 
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Ctrl-C reaches all processes of a terminal, and shall be left to the first of them, which stops the others."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _leave(*_: Any) -> None:
     sys.exit(1)
+
+
+def _leave_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -31,6 +31,8 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _solvers: tuple[str, ...] = ("lbfgs", "newton", "gd", "sgd")
+    #: Arguments of the constructor that may be None.
+    _optional: tuple[str, ...] = ()
 
     # What models do in their own ways
 
@@ -193,14 +195,18 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         if self.solver in ("gd", "sgd"):
             tol = self.tol if self.solver == "gd" else None
             return solvers.descend(name, self._steps(X, targets, weight, initial), start, self.max_iter, tol)
-        objective = self._objective(X, targets, weight, initial)
         if self.solver == "lbfgs":
-            return solvers.lbfgs(name, objective, start, self.max_iter, self.tol)
+            return self._lbfgs(X, targets, weight, initial)
+        objective = self._objective(X, targets, weight, initial)
 
         def hessian(vector: np.ndarray) -> np.ndarray:
             return self._hessian(self._unravel(vector, initial), X, targets, weight)
 
         return solvers.newton(name, objective, hessian, start, self.max_iter, self.tol)
+
+    def _lbfgs(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any) -> solvers.Solution:
+        objective = self._objective(X, targets, weight, initial)
+        return solvers.lbfgs(type(self).__name__, objective, self._ravel(initial), self.max_iter, self.tol)
 
     def _objective(
         self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any
@@ -246,6 +252,8 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(f"{name}: {argument} must be an integer of at least 1, got {count!r}")
         for argument in ("C", "learning_rate"):
             value: Any = getattr(self, argument, 1.0)
+            if value is None and argument in self._optional:
+                continue
             if not (isinstance(value, numbers.Real) and float(value) > 0):
                 raise ValueError(f"{name}: {argument} must be a number above 0, got {value!r}")
         for argument in ("alpha", "tol"):

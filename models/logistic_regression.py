@@ -126,8 +126,8 @@ class LogisticRegression(LinearClassifier):
         w, b = parameters[:-1], parameters[-1]
         losses = np.logaddexp(0, (1 - 2 * y) * (X @ w + b))  # softplus(m) is log(exp(0) + exp(m))
         total = len(X) if weight is None else weight.sum()
-        data = np.sum(losses if weight is None else weight * losses) / total
-        return data + np.sum(w * w) / (2 * self.C * total)
+        loss = np.sum(losses if weight is None else weight * losses) / total
+        return loss if self.C == np.inf else loss + np.sum(w * w) / (2 * self.C * total)
 
     def _loss_gradient(
         self,

@@ -126,8 +126,9 @@ class SoftmaxRegression(LinearClassifier):
         g = X @ W + b
         g = g - np.max(g, axis=1, keepdims=True)
         losses = np.log(np.sum(np.exp(g), axis=1)) - g[np.arange(len(X)), y]
-        data = np.sum(losses if weight is None else weight * losses)
-        loss = data + np.sum(W * W) / (2 * self.C)
+        loss = np.sum(losses if weight is None else weight * losses)
+        if self.C < np.inf:
+            loss = loss + np.sum(W * W) / (2 * self.C)
         return loss / _total(X, weight) if self.reduction == "mean" else loss
 
     def _loss_gradient(
@@ -147,14 +148,14 @@ class SoftmaxRegression(LinearClassifier):
             p -= p.max(axis=0)
             losses = -p[codes, samples]
             np.exp(p, out=p)
-            # p_y - 1 is the sum of the other classes with the sign changed, in which nothing cancels.
+            # 1 - p_y is the sum of the other classes, in which nothing cancels; and the log of a sum that is 1 and a
+            # little more comes from the little.
             own = p[codes, samples]
             p[codes, samples] = 0
             others = np.add.reduce(p, axis=0)
-            own += others
-            losses += np.log(own)
+            losses += np.log1p(others + (own - 1))
             p[codes, samples] = -others
-            p /= own
+            p /= own + others
             if weight is not None:
                 losses *= weight[first : first + BLOCK]
                 p *= weight[first : first + BLOCK]
@@ -162,9 +163,10 @@ class SoftmaxRegression(LinearClassifier):
             gradient[:-1] += (p @ x).T
             gradient[-1] += p.sum(axis=1)
         samples_weigh = _total(X, weight)
-        penalty = samples_weigh / (self.C * (total or samples_weigh))
-        loss += penalty / 2 * np.vdot(W, W)
-        gradient[:-1] += penalty * W
+        if self.C < np.inf:
+            penalty = samples_weigh / (self.C * (total or samples_weigh))
+            loss += penalty / 2 * np.vdot(W, W)
+            gradient[:-1] += penalty * W
         if self.reduction == "mean":
             loss /= samples_weigh
             gradient /= samples_weigh

@@ -27,7 +27,9 @@ BatchLossGradient = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 _EPS = float(np.finfo(np.float64).eps)
 #: A step of Newton's must lower the loss by this part of what the slope promises (Armijo's condition), or is halved.
 _SUFFICIENT = 1e-4
-_HALVINGS = 60
+#: L-BFGS is at the minimum where its own, rough Hessian promises the loss to fall by no more than this part; of losses
+#: below 1 by no more than this, since that is how SciPy decides when to stop.
+_NEGLIGIBLE = 1e-12
 #: Losses that end so much above the first one did not merely fluctuate.
 _RISEN = 1.5
 
@@ -85,15 +87,21 @@ def stochastic_gradient_descent(
     >>> [step.gradient.astype(int).tolist() for step in itertools.islice(steps, 3)]
     [[2, 0], [1, 3], [0, 2]]
     """
-    batch_size = min(batch_size, n_samples)
     parameters = start
+    for rows in minibatches(n_samples, batch_size, rng):
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss, gradient = loss_gradient(parameters, rows)
+            parameters = parameters - learning_rate * gradient
+        yield Step(parameters, loss, gradient)
+
+
+def minibatches(n_samples: int, batch_size: int, rng: np.random.RandomState) -> Iterator[np.ndarray]:
+    """The rows of one minibatch after the other, without end, as `stochastic_gradient_descent` takes them."""
+    batch_size = min(batch_size, n_samples)
     while True:
         order = rng.permutation(n_samples)
         for first in range(0, n_samples - batch_size + 1, batch_size):
-            with np.errstate(over="ignore", invalid="ignore"):
-                loss, gradient = loss_gradient(parameters, order[first : first + batch_size])
-                parameters = parameters - learning_rate * gradient
-            yield Step(parameters, loss, gradient)
+            yield order[first : first + batch_size]
 
 
 def descend(name: str, steps: Iterable[Step], start: np.ndarray, max_iter: int, tol: float | None = None) -> Solution:
@@ -172,11 +180,17 @@ def lbfgs(name: str, loss_gradient: LossGradient, start: np.ndarray, max_iter: i
             method="L-BFGS-B",
             options={"maxiter": max_iter, "maxfun": 100 * max_iter, "gtol": tol, "ftol": _EPS, "maxls": 50},
         )
+    return judged(name, result, start, max_iter, tol)
+
+
+def judged(name: str, result: scipy.optimize.OptimizeResult, start: np.ndarray, max_iter: int, tol: float) -> Solution:
+    """What SciPy's L-BFGS-B found, with a warning as of `lbfgs` where it is not the minimum."""
     if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):
         warn(f"{name}: the loss became {result.fun}, and the parameters are those of the start; standardise X")
         return Solution(start, 0, [])
+    # SciPy calls it a success, too, where a line search crept to a halt on the way down.
     promised = float(result.jac @ result.hess_inv.dot(result.jac))
-    if not result.success and not _is_rounding(promised, result.fun):
+    if largest(result.jac) > tol and promised > _NEGLIGIBLE * max(1.0, abs(result.fun)):
         reason = "stopped after" if result.status == 1 else "found no lower loss after"
         _warn_of_the_end(name, "lbfgs", reason, result.nit, max_iter, largest(result.jac), tol)
     return Solution(result.x, int(result.nit), [])
@@ -227,12 +241,12 @@ def newton(
                 return Solution(parameters, n_iter, [])
             direction = _newton_direction(hessian(parameters), gradient)
             promised = -float(gradient @ direction)
-            if _is_rounding(promised, loss):
-                found = _last_step(loss_gradient, parameters, gradient, direction)
-            else:
+            if _tells(promised, loss):
                 found = _line_search(loss_gradient, parameters, loss, direction, promised)
+            else:
+                found = _last_step(loss_gradient, parameters, gradient, direction)
             if found is None:
-                if not _is_rounding(promised, loss):
+                if _tells(promised, loss):
                     _warn_of_the_end(
                         name, "newton", "found no lower loss after", n_iter, max_iter, largest(gradient), tol
                     )
@@ -267,7 +281,7 @@ def _line_search(
     None where none does.
     """
     length = 1.0
-    for _ in range(_HALVINGS):
+    while length > _EPS and _tells(length * promised, loss):
         there = parameters + length * direction
         new_loss, gradient = loss_gradient(there)
         if new_loss <= loss - _SUFFICIENT * length * promised and np.isfinite(gradient).all():
@@ -285,9 +299,9 @@ def _last_step(
     return (there, loss, new_gradient) if largest(new_gradient) < largest(gradient) / 2 else None
 
 
-def _is_rounding(promised: float, loss: float) -> bool:
-    """Whether a fall of the loss by so much would be lost in its rounding errors."""
-    return promised <= 4 * _EPS * abs(loss)
+def _tells(promised: float, loss: float) -> bool:
+    """Whether a fall of the loss by so much is not lost in its rounding errors."""
+    return promised > 4 * _EPS * abs(loss)
 
 
 def largest(gradient: np.ndarray) -> float:

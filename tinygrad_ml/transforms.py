@@ -24,7 +24,8 @@ from .tensor import Tensor
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
 
-_INPUT = Primitive(lambda x: x, [lambda g, ans, x: g], name="input")
+#: Where a transform inside of another begins: the identity.
+INPUT = Primitive(lambda x: x, [lambda g, ans, x: g], name="input")
 
 
 def _trace(primal: Any, what: str) -> Tensor:
@@ -42,8 +43,8 @@ def _trace(primal: Any, what: str) -> Tensor:
         return make(data, Leaf())
     node = Node()
     node.order = next_order()
-    node.primitive = _INPUT
-    node.edges = ((primal._node, _INPUT.rules[0], 0, None),)
+    node.primitive = INPUT
+    node.edges = ((primal._node, INPUT.rules[0], 0, None),)
     node.saved = (None, None)
     return make(data, node)
 

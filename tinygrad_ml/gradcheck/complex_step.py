@@ -20,6 +20,7 @@ import numpy as np
 from ..graph import Leaf, Output, enable_grad, watching
 from ..primitive import Primitive
 from ..tensor import Tensor
+from ..transforms import INPUT
 from .lifts import LIFTS, Lift, Unavailable
 from .linalg_lifts import LINALG_LIFTS
 
@@ -121,6 +122,9 @@ def replay(root: Tensor, directions: Mapping[Any, Any], rng: np.random.Generator
             continue
         if isinstance(node, Output):
             slopes[node.order] = next(iter(moving.values()))[node.index]
+            continue
+        if node.primitive is INPUT:
+            slopes[node.order] = next(iter(moving.values()))
             continue
         details = node.details
         if details is None or details.args is None:

@@ -32,6 +32,11 @@ class LBFGS(Optimizer):
     history_size : int, default=100
         Pairs of steps and gradients that are remembered within a step.
 
+    Attributes
+    ----------
+    result : scipy.optimize.OptimizeResult or None
+        What SciPy says of the last step: how many iterations it took, whether it converged.
+
     Examples
     --------
     >>> import numpy as np
@@ -60,6 +65,7 @@ class LBFGS(Optimizer):
         tolerance_change: float = 1e-9,
         history_size: int = 100,
     ) -> None:
+        self.result: Any = None
         super().__init__(
             params,
             {"max_iter": max_iter, "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
@@ -116,7 +122,7 @@ class LBFGS(Optimizer):
 
         start, group = self._read(), self.param_groups[0]
         try:
-            found = minimize(
+            self.result = minimize(
                 evaluate,
                 start,
                 jac=True,
@@ -129,7 +135,7 @@ class LBFGS(Optimizer):
         except BaseException:
             self._write(start)
             raise
-        self._write(found.x)
+        self._write(self.result.x)
         return losses[0]
 
     def _read(self) -> np.ndarray:

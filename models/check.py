@@ -1,0 +1,261 @@
+"""Every derivative of the models by hand, held against all other witnesses.
+
+Of a gradient the witnesses are the engine, the complex step and finite differences, as `tinygrad_ml.gradcheck`
+compares them. A Hessian times a vector v is the gradient of ``<v, gradient>``, which the engine computes from the loss,
+so that the same witnesses tell of it. The models that are composed of layers must answer what those by hand answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tinygrad_ml as tg
+from tinygrad_ml import tree
+from tinygrad_ml.gradcheck import Report, Row, Verdict, check_model
+from tinygrad_ml.gradcheck.report import Worst
+
+from . import layered
+from .least_squares import LeastSquaresClassifier
+from .logistic_regression import LogisticRegression
+from .multilayer_perceptron import MultilayerPerceptron
+from .softmax_regression import SoftmaxRegression
+
+#: What these say is rounded, but not approximated: they agree to as many digits as `DIGITS`.
+EXACT = ("analytic", "engine", "complex step")
+DIGITS = 12
+
+_SAMPLES, _FEATURES, _CLASSES = 24, 4, 3
+
+
+class Case(NamedTuple):
+    """A model by hand, the same composed of layers, and targets for it."""
+
+    model: Any
+    layers: Any
+    targets: Callable[[np.random.Generator], np.ndarray]
+
+
+def _signs(rng: np.random.Generator) -> np.ndarray:
+    return rng.choice([-1.0, 1.0], (_SAMPLES, _CLASSES))
+
+
+def _codes(n_classes: int) -> Callable[[np.random.Generator], np.ndarray]:
+    return lambda rng: rng.permutation(np.arange(_SAMPLES) % n_classes)
+
+
+#: Of each model the targets, and the settings with which it is checked.
+_SETTINGS: dict[type, tuple[Callable[[np.random.Generator], np.ndarray], list[dict[str, Any]]]] = {
+    LeastSquaresClassifier: (_signs, [{}, {"alpha": 0.5}]),
+    LogisticRegression: (_codes(2), [{}, {"C": 0.5}]),
+    SoftmaxRegression: (_codes(_CLASSES), [{}, {"C": 0.5}, {"C": 0.5, "reduction": "sum"}]),
+    MultilayerPerceptron: (
+        _codes(_CLASSES),
+        [
+            {"hidden_layer_sizes": ()},
+            {"hidden_layer_sizes": (5, 4), "activation": "relu", "alpha": 0.5},
+            {"hidden_layer_sizes": (5, 4), "activation": "tanh", "alpha": 0.5},
+        ],
+    ),
+}
+MODELS = {kind.__name__: kind for kind in _SETTINGS}
+
+
+def cases(name: str) -> list[Case]:
+    """What is checked of the model of this name, one of `MODELS`."""
+    targets, settings = _SETTINGS[MODELS[name]]
+    return [Case(MODELS[name](**given), getattr(layered, name)(**given), targets) for given in settings]
+
+
+def check_case(case: Case, seed: int) -> Report:
+    """Check a model at random data, parameters and sample weights."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((_SAMPLES, _FEATURES)), case.targets(rng)
+    leaves, rebuild = tree.flatten(case.model.initial_parameters(X, y))
+    parameters = rebuild([leaf + rng.standard_normal(leaf.shape) for leaf in leaves])
+    weights = rng.uniform(0.5, 1.5, _SAMPLES)
+    return check_derivatives(case.model, X, y, parameters, layers=case.layers, sample_weight=weights, rng=seed)
+
+
+def check_derivatives(
+    model: Any,
+    X: Any,
+    y: Any,
+    parameters: Any,
+    *,
+    layers: Any = None,
+    sample_weight: Any = None,
+    rng: int | np.random.Generator | None = None,
+) -> Report:
+    """Check all that a model says of its derivatives.
+
+    Parameters
+    ----------
+    model : object
+        With `loss`, `gradient`, `loss_gradient`, `hessian_product` and perhaps `hessian`, functions of parameters, X
+        and y. The loss is plain NumPy that writes into no array.
+    X, y : arrays
+    parameters : array or list of arrays
+        Where.
+    layers : object, optional
+        The same model composed of layers.
+    sample_weight : array of shape (n_samples,), optional
+    rng : int or numpy.random.Generator, optional
+        A seed; drawn by default.
+
+    Returns
+    -------
+    Report
+        A row for each derivative by each array of parameters, and one for the loss. It is ok where finite differences
+        agree within their bound and all others to a relative 1e-12.
+
+    Examples
+    --------
+    >>> X, y = np.array([[0.5, 1.0], [-1.0, 2.0], [0.0, -1.5]]), np.array([0, 1, 1])
+    >>> report = check_derivatives(LogisticRegression(), X, y, np.array([1.0, -0.5, 0.1]), rng=0)
+    >>> report.ok, [row.name for row in report.rows]
+    (True, ['gradient', 'Hessian product', 'Hessian'])
+    """
+    rng = np.random.default_rng(rng)
+    at = _At(model, X, y, sample_weight, parameters, rng)
+    report = Report(_title(model), [], int(rng.integers(2**32)), evaluations=0)
+    subjects = [_Subject("gradient", at.loss, at.gradient), _Subject("Hessian product", at.slope, at.hessian_product)]
+    if hasattr(model, "hessian"):
+        subjects.append(_Subject("Hessian", at.slope, at.hessian))
+    for subject in subjects:
+        _check(subject, parameters, report)
+    loss, gradient = at.loss_gradient(parameters)
+    report.rows += [
+        row
+        for row in [
+            *_compared("loss of loss_gradient", at.loss(parameters), loss, rng),
+            *_compared("gradient of loss_gradient", at.gradient(parameters), gradient, rng),
+        ]
+        if not row.ok  # else they say what the rows above say
+    ]
+    if layers is not None:
+        composed = _At(layers, X, y, sample_weight, parameters, rng)
+        composed.vector = at.vector
+        for name in ("loss", "gradient", "hessian_product"):
+            title = f"{name.replace('_', ' ').replace('hessian', 'Hessian')} by layers"
+            report.rows += _compared(title, getattr(at, name)(parameters), getattr(composed, name)(parameters), rng)
+    return report
+
+
+def _title(model: Any) -> str:
+    return " ".join(repr(model).split())
+
+
+class _At:
+    """The methods of a model as functions of its parameters only."""
+
+    def __init__(self, model: Any, X: Any, y: Any, sample_weight: Any, parameters: Any, rng: np.random.Generator) -> None:
+        self.model, self.data = model, (X, y)
+        self.weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self.vector = _direction(parameters, rng)
+
+    def loss(self, p: Any) -> Any:
+        return self.model.loss(p, *self.data, **self.weights)
+
+    def gradient(self, p: Any) -> Any:
+        return self.model.gradient(p, *self.data, **self.weights)
+
+    def loss_gradient(self, p: Any) -> Any:
+        return self.model.loss_gradient(p, *self.data, **self.weights)
+
+    def slope(self, p: Any) -> Any:
+        """How fast the loss changes along the vector, by the engine: what the Hessian product is the gradient of."""
+        found, along = tree.flatten(tg.grad(self.loss)(p))[0], tree.flatten(self.vector)[0]
+        return sum(np.sum(g * v) for g, v in zip(found, along, strict=True))
+
+    def hessian_product(self, p: Any) -> Any:
+        return self.model.hessian_product(p, self.vector, *self.data, **self.weights)
+
+    def hessian(self, p: Any) -> Any:
+        return (self.model.hessian(p, *self.data, **self.weights) @ np.ravel(self.vector)).reshape(np.shape(p))
+
+
+def _direction(parameters: Any, rng: np.random.Generator) -> Any:
+    leaves, rebuild = tree.flatten(parameters)
+    return rebuild([rng.uniform(0.5, 1.5, np.shape(leaf)) * rng.choice([-1, 1], np.shape(leaf)) for leaf in leaves])
+
+
+# By hand | engine | complex step | finite differences
+
+
+class _Subject:
+    """A function of parameters and its gradient by hand, as `check_model` takes them."""
+
+    def __init__(self, name: str, function: Callable[[Any], Any], gradient: Callable[[Any], Any]) -> None:
+        self.name, self._function, self._gradient = name, function, gradient
+
+    def loss(self, parameters: Any, X: Any, y: Any) -> Any:
+        return self._function(parameters)
+
+    def gradient(self, parameters: Any, X: Any = None, y: Any = None) -> Any:
+        return self._gradient(parameters)
+
+    def by_engine(self, parameters: Any) -> Any:
+        return tg.grad(self._function)(parameters)
+
+
+def _check(subject: _Subject, parameters: Any, report: Report) -> None:
+    try:
+        found = check_model(subject, None, None, parameters, rng=report.seed)
+    except (TypeError, ValueError) as error:  # of another structure, shape or kind than the parameters
+        report.rows.append(Row(subject.name, (), "", Verdict.FAIL, reason=str(error)))
+        return
+    gradients, expected = (tree.flatten(g)[0] for g in (subject.gradient(parameters), subject.by_engine(parameters)))
+    for row, g, e in zip(found.rows, gradients, expected, strict=True):
+        row.name = row.name.replace("parameters", subject.name)
+        _hold_to_all_digits(row, EXACT, g, e)
+    report.rows += found.rows
+    report.evaluations += found.evaluations
+
+
+def _hold_to_all_digits(row: Row, witnesses: tuple[str, ...], given: Any, expected: Any) -> None:
+    """Let a row fail that passes finite differences, but where a witness is missing or sees other digits."""
+    if not row.ok:
+        return
+    missing = [name for name in witnesses if name not in row.witnesses]
+    pairs = [] if missing else combinations(witnesses, 2)
+    few = [(a, b, row.digits(a, b)) for a, b in pairs if not row.digits(a, b) >= DIGITS]
+    if missing:
+        row.verdict, row.reason = Verdict.FAIL, f"not to be checked by the {' and the '.join(missing)}"
+    elif few:
+        a, b, digits = min(few, key=lambda pair: pair[2])
+        row.verdict, row.reason = Verdict.FAIL, f"{a} and {b} agree to {digits:.1f} digits, not to {DIGITS}"
+        row.worst = _worst(given, expected)
+
+
+def _worst(given: Any, expected: Any) -> Worst:
+    given, expected = np.asarray(given), np.asarray(expected)
+    index = np.unravel_index(np.argmax(np.abs(given - expected)), given.shape)
+    return Worst(tuple(map(int, index)), float(given[index]), float(expected[index]))
+
+
+# One answer against another
+
+
+def _compared(name: str, expected: Any, given: Any, rng: np.random.Generator) -> list[Row]:
+    """A row for each array, which is compared along a random direction."""
+    names = tree.paths(expected, name)
+    if tree.paths(given, name) != names:
+        return [Row(name, (), "", Verdict.FAIL, reason=f"of another structure: {', '.join(tree.paths(given, name))}")]
+    leaves = zip(names, *(map(np.asarray, tree.flatten(answer)[0]) for answer in (given, expected)), strict=True)
+    return [_compared_array(label, one, other, rng) for label, one, other in leaves]
+
+
+def _compared_array(name: str, given: np.ndarray, expected: np.ndarray, rng: np.random.Generator) -> Row:
+    row = Row(name, expected.shape, str(expected.dtype), Verdict.PASS)
+    if given.shape != expected.shape:
+        row.verdict, row.reason = Verdict.FAIL, f"of shape {given.shape}, and not {expected.shape}"
+        return row
+    direction = _direction(expected, rng) if expected.ndim else 1.0
+    row.witnesses = {"analytic": float(np.sum(expected * direction)), "engine": float(np.sum(given * direction))}
+    row.scale = float(np.linalg.norm(expected * direction))
+    _hold_to_all_digits(row, ("analytic", "engine"), given, expected)
+    return row
