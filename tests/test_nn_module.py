@@ -145,6 +145,11 @@ def test_a_state_that_does_not_fit_changes_nothing(block: Block) -> None:
     assert np.array_equal(block.first.bias.numpy(), np.full(4, 5.0))
 
 
+def test_a_state_is_a_dict(block: Block) -> None:
+    with pytest.raises(TypeError, match="^load_state_dict: state must be a dict of arrays by name, got list$"):
+        block.load_state_dict([1])
+
+
 def test_files_that_are_no_state(block: Block, tmp_path: Any) -> None:
     with pytest.raises(ValueError, match="^save and load: model.pt must end in .npz or .safetensors$"):
         block.save(tmp_path / "model.pt")
@@ -206,6 +211,25 @@ def test_how_a_module_prints() -> None:
     assert model.summary().splitlines()[2].split() == ["(whole)", "Sequential", "0"]
 
 
+def test_parameters_in_lists_are_listed_where_they_are() -> None:
+    # The tree and the table left out parameters whose name has a dot because they are in a list or dict.
+    module = nn.Module()
+    module.scales = [nn.Parameter(np.ones(2)), nn.Parameter(np.ones(3))]
+    assert repr(module) == "Module(scales.0 (2,), scales.1 (3,))"
+    assert module.summary().splitlines()[2].split() == ["(whole)", "Module", "5"]
+
+
+def test_a_parameter_is_not_lost_to_an_array() -> None:
+    # Assigning an array had taken the parameter out of the model without a word.
+    layer = nn.Linear(3, 2, rng=0)
+    with pytest.raises(TypeError, match=r"^Linear.weight is a Parameter, and ndarray is.*\.weight\.data\[\.\.\.\] = "):
+        layer.weight = np.zeros((2, 3))
+    layer.weight = nn.Parameter(np.zeros((2, 3)))
+    layer.bias = None
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+    assert np.array_equal(layer(np.ones((1, 3))).numpy(), [[0.0, 0.0]])
+
+
 def test_a_module_without_forward() -> None:
     with pytest.raises(NotImplementedError, match="^Empty has no method forward"):
         type("Empty", (nn.Module,), {})()(1)
@@ -240,6 +264,11 @@ def test_linear_beside_pytorch(rng: np.random.Generator) -> None:
 def test_linear_infers_its_input_only_if_asked_to() -> None:
     layer = nn.Linear(None, 2, rng=0)
     assert repr(layer) == "Linear(None -> 2, bias (2,))"
+    # An optimizer made before the first input would never have trained the weight.
+    with pytest.raises(
+        RuntimeError, match=r"^Linear '1' takes its size from the first input, and had none yet, so its"
+    ):
+        nn.Sequential(np.tanh, layer).parameters()
     assert layer(np.ones((4, 3))).shape == (4, 2)
     assert [(name, p.shape) for name, p in layer.named_parameters()] == [("weight", (2, 3)), ("bias", (2,))]
     with pytest.raises(
@@ -247,6 +276,24 @@ def test_linear_infers_its_input_only_if_asked_to() -> None:
     ):
         layer(np.ones((4, 5)))
     assert np.array_equal(nn.Linear(3, 2, rng=5).weight.data, nn.Linear(3, 2, rng=5).weight.data)
+
+
+def test_linear_takes_lists() -> None:
+    layer = nn.Linear(2, 1, rng=0)
+    assert np.array_equal(layer([[1.0, 2.0]]).numpy(), layer(np.array([[1.0, 2.0]])).numpy())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Linear(-1, 2), "Linear: in_features must be an int of at least 0, got -1"),
+        (lambda: nn.Linear(2, 2.0), "Linear: out_features must be an int of at least 0, got 2.0"),
+        (lambda: nn.Embedding(3, -1), "Embedding: embedding_dim must be an int of at least 1, got -1"),
+    ],
+)
+def test_sizes_that_are_none(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        make()
 
 
 N = 200_000

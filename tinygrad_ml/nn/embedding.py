@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..functional.windows import sizes
 from . import init
 from .module import Module
 from .parameter import Parameter
@@ -45,6 +46,8 @@ class Embedding(Module):
         dtype: Any = np.float64,
         rng: Any = None,
     ) -> None:
+        for name, size in (("num_embeddings", num_embeddings), ("embedding_dim", embedding_dim)):
+            sizes("Embedding", name, size, 1)
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..functional.linear import affine
+from ..functional.windows import sizes
 from . import init
 from .module import Module
 from .parameter import Parameter
@@ -19,7 +20,7 @@ class Linear(Module):
     Parameters
     ----------
     in_features : int or None
-        None leaves it to the first input.
+        None leaves it to the first input, before which the model has no list of parameters.
     out_features : int
     bias : bool, default=True
     dtype : default=np.float64
@@ -42,6 +43,9 @@ class Linear(Module):
     def __init__(
         self, in_features: int | None, out_features: int, bias: bool = True, dtype: Any = np.float64, rng: Any = None
     ) -> None:
+        if in_features is not None:
+            sizes("Linear", "in_features", in_features, 1, least=0)
+        sizes("Linear", "out_features", out_features, 1, least=0)
         self.in_features, self.out_features = in_features, out_features
         self._dtype, self._rng = np.dtype(dtype), rng
         self.weight: Parameter | None = None
@@ -59,7 +63,13 @@ class Linear(Module):
         if self.bias is not None:
             init.uniform(self.bias, -bound, bound, rng)
 
+    @property
+    def awaits_input(self) -> bool:  # type: ignore[override]
+        return self.weight is None
+
     def forward(self, x: Any) -> Any:
+        if not hasattr(x, "shape"):
+            x = np.asarray(x)
         if self.weight is None:
             self._draw(x.shape[-1])
         if x.shape[-1:] != (self.in_features,):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -43,6 +43,8 @@ class Module:
     """
 
     training = True
+    #: Whether parameters are missing until the first input tells their shape.
+    awaits_input = False
     #: The names of the attributes that `register_buffer` made.
     _buffers: tuple[str, ...] = ()
 
@@ -53,11 +55,27 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if value is not None and isinstance(vars(self).get(name), Parameter) and not isinstance(value, Parameter):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Parameter, and {type(value).__name__} is not, so it would not be "
+                f"learned any more; write values into it with .{name}.data[...] = values, or assign a Parameter or None"
+            )
+        super().__setattr__(name, value)
+
     # What it is made of
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
         """The attributes in which parameters and modules are looked for."""
         yield from vars(self).items()
+
+    def own_parameters(self) -> list[tuple[str, Parameter]]:
+        """The parameters directly inside, by name."""
+        found: dict[int, tuple[str, Parameter]] = {}
+        for name, part in _leaves(self._parts()):
+            if isinstance(part, Parameter):
+                found.setdefault(id(part), (name, part))
+        return list(found.values())
 
     def named_children(self) -> list[tuple[str, Module]]:
         """The modules directly inside, by name."""
@@ -78,12 +96,22 @@ class Module:
         return [module for _, module in self.named_modules()]
 
     def named_parameters(self, prefix: str = "") -> list[tuple[str, Parameter]]:
-        """All parameters by dotted name."""
+        """All parameters by dotted name.
+
+        Raises
+        ------
+        RuntimeError
+            Where a layer inside learns its size from the first input, and had none yet.
+        """
         found: dict[int, tuple[str, Parameter]] = {}
         for path, module in self.named_modules(prefix):
-            for name, part in _leaves(module._parts()):
-                if isinstance(part, Parameter):
-                    found.setdefault(id(part), (_joined(path, name), part))
+            if module.awaits_input:
+                raise RuntimeError(
+                    f"{type(module).__name__} {path!r} takes its size from the first input, and had none yet, so its "
+                    "parameters are not there; call the model once, or give the layer its size"
+                )
+            for name, parameter in module.own_parameters():
+                found.setdefault(id(parameter), (_joined(path, name), parameter))
         return list(found.values())
 
     def parameters(self) -> list[Parameter]:
@@ -180,12 +208,12 @@ class Module:
         state.update({name: buffer.copy() for name, buffer in self.named_buffers()})
         return state
 
-    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Copy arrays into the parameters and buffers of the same names.
 
         Parameters
         ----------
-        state : dict of str to array_like
+        state : mapping of str to array_like
         strict : bool, default=True
             Whether every name on either side must be on the other.
 
@@ -193,7 +221,11 @@ class Module:
         ------
         ValueError
             Where names are missing or unknown, or shapes differ; all of them are listed, and nothing was changed.
+        TypeError
+            Where `state` is no dict.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict: state must be a dict of arrays by name, got {type(state).__name__}")
         own = {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
         arrays = {name: np.asarray(value) for name, value in state.items()}
         faults = [

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def tree(module: Module) -> str:
     """One line for each module, what is inside indented, and for each own parameter its shape."""
-    own = [f"{name} {parameter.shape}" for name, parameter in module.named_parameters() if "." not in name]
+    own = [f"{name} {parameter.shape}" for name, parameter in module.own_parameters()]
     head = ", ".join(filter(None, [module.extra_repr(), *own]))
     children = module.named_children()
     if not children:
@@ -29,10 +29,10 @@ def table(module: Module, input_shape: Any, dtype: Any) -> str:
     counted: set[int] = set()
     rows = [["module", "kind", "output", "parameters"]]
     for name, part in module.named_modules():
-        new = [p for own, p in part.named_parameters() if "." not in own and id(p) not in counted]
+        new = [p for _, p in part.own_parameters() if id(p) not in counted]
         counted.update(map(id, new))
         rows.append([name or "(whole)", type(part).__name__, shapes.get(id(part), ""), f"{sum(p.size for p in new):,}"])
-    parameters = module.parameters()
+    parameters = list({id(p): p for part in module.modules() for _, p in part.own_parameters()}.values())
     frozen = sum(p.size for p in parameters if not p.requires_grad)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
