@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_ml.models import LogisticRegression
 
 from ..article import Article
-from ..drawing import panels, styles
+from ..drawing import SPLITS, panels, styles
 from ..setting import Setting
 from .gradient import cost, pred
 from .songs import Part, Songs
@@ -25,11 +25,15 @@ REPORTED = (1.372454, 0.920177, 0.753636, 0.609879, 0.599163, 0.595504, 0.686641
 
 @dataclass(frozen=True)
 class Run:
-    """What is seen of a run: the validation loss after so many updates, and the parameters at the end."""
+    """What is seen of a run: the parameters after so many updates, and their validation loss."""
 
     updates: list[int]
+    thetas: list[np.ndarray]
     loss: list[float]
-    theta: np.ndarray
+
+    @property
+    def theta(self) -> np.ndarray:
+        return self.thetas[-1]
 
     @property
     def last(self) -> float:
@@ -48,13 +52,13 @@ def run_gradient_descent(
 ) -> Run:
     """Minibatch gradient descent from ``theta = [w, b]``, which stays as it is."""
     model = LogisticRegression(solver="sgd", learning_rate=mu, batch_size=batch_size, random_state=seed)
-    updates, losses = [0], [_loss(theta, validation)]
+    updates, thetas = [0], [theta]
     steps = itertools.islice(model.steps(train.X, train.t, parameters=theta), max_iters)
     for update, theta in enumerate(steps, 1):
         if update % every == 0:
             updates.append(update)
-            losses.append(_loss(theta, validation))
-    return Run(updates, losses, theta)
+            thetas.append(theta)
+    return Run(updates, thetas, [loss(theta, validation) for theta in thetas])
 
 
 def accuracy(theta: np.ndarray, part: Part) -> float:
@@ -62,7 +66,8 @@ def accuracy(theta: np.ndarray, part: Part) -> float:
     return float(np.mean((pred(theta[:-1], theta[-1], part.X) >= 0.5) == part.t))
 
 
-def _loss(theta: np.ndarray, part: Part) -> float:
+def loss(theta: np.ndarray, part: Part) -> float:
+    """The mean cross-entropy of the songs."""
     return float(cost(theta[:-1], theta[-1], part.X, part.t))
 
 
@@ -125,7 +130,7 @@ def _rates(article: Article, songs: Songs, seed: int) -> None:
     article.answer(
         f"With $\\mu$ = {RATES[0]} the loss falls from {slow.loss[0]:.3f} to no less than {slow.last:.3f} in {UPDATES} "
         f"updates; with {RATES[1]} to {good.last:.3f}. With {RATES[2]}, {RATES[2] * curvature / 2:.1f} times the limit, "
-        f"it is {min(large.loss[1:]):.2f} to {max(large.loss[1:]):.2f} after the first updates and "
+        f"it is {min(large.loss[1:]):.2f} to {max(large.loss[1:]):.2f} from the tenth update on and "
         + (f"{large.last:.2f} in the end, above the loss of guessing: no convergence." if large.last > large.loss[0] else
            f"{large.last:.2f} in the end.")
         + f" On the sheet's way the run with {RATES[1]} begins at {chained[1].loss[0]:.3f} in place of "
@@ -219,8 +224,8 @@ def _grid(article: Article, setting: Setting, songs: Songs, seed: int) -> tuple[
         f"Chosen: $\\mu$ = {mu} and $B$ = {size}, with a validation loss of {runs[chosen].last:.3f}. From this random "
         f"start the rate matters most: on average over the batch sizes the loss is {_list(by_rate, '.3f')} for the rates "
         f"{_list(GRID_RATES)}, over the rates {_list(by_size, '.3f')} for the batch sizes {_list(GRID_BATCHES)}. A larger "
-        "batch has a gradient with less noise, at the price of more songs: at equal updates it can only help, at equal "
-        "songs small batches make more updates. Where runs share parameters, the same rate of "
+        "batch has a gradient with less noise, which counts the more the larger the rate, at the price of more songs an "
+        "update; for the same number of songs small batches make more updates. Where runs share parameters, the same rate of "
         f"{GRID_RATES[0]} ends at {_list(first, '.3f')} under the names of the three batch sizes, only because the later "
         f"pieces go on from the earlier, and the search picks $\\mu$ = {cells[of_sheet][0]} with “$B$ = "
         f"{cells[of_sheet][1]}”, which were batches of 100 after {UPDATES * of_sheet} other updates. The sheet's "
@@ -236,31 +241,44 @@ def _grid(article: Article, setting: Setting, songs: Songs, seed: int) -> tuple[
 
 def _behaviours(article: Article, songs: Songs, best: tuple[float, int], seed: int) -> None:
     zeros = np.zeros(songs.train.X.shape[1] + 1)
+    noisy = "small batches"
     cases = {
         "too small": (0.005, 100),
         "good": best,
-        "noisy: small batches": (1, 8),
+        noisy: (1, 8),
         "too large": (5, 100),
     }
-    figure, axes = panels(1, 4, width=2.4, height=2.8, sharey=True)
+    few = {name: Part(part.X[:5000], part.t[:5000]) for name, part in songs.parts.items() if name != "test"}
+    runs = {}
+    figure, axes = panels(1, 4, width=2.4, height=2.9, sharey=True)
     for ax, (name, (mu, size)) in zip(axes, cases.items(), strict=True):
-        for part, style in ((songs.train, "-"), (songs.validation, (0, (1, 1)))):
-            some = Part(part.X[:5000], part.t[:5000])
-            run = run_gradient_descent(songs.train, some, zeros, mu, size, every=2, seed=seed)
-            label, colour = ("training", "#0072B2") if part is songs.train else ("validation", "#D55E00")
-            ax.semilogy(run.updates, run.loss, linestyle=style, color=colour, label=label, linewidth=1.5)
+        run = runs[name] = run_gradient_descent(
+            songs.train, few["validation"], zeros, mu, size, every=2, seed=seed
+        )
+        ax.semilogy(run.updates, [loss(theta, few["training"]) for theta in run.thetas], label="training",
+                    **{**SPLITS["training"], "linewidth": 1.5})  # fmt: skip
+        ax.semilogy(run.updates, run.loss, label="validation", **{**SPLITS["validation"], "linewidth": 1.5})
         ax.axhline(np.log(2), color="0.45", linewidth=1, linestyle=(0, (6, 3)), label="guessing")
         ax.set(xlabel="update", title=f"{name}\n$\\mu$ = {mu}, B = {size}")
     axes[0].set_ylabel("loss (nats)")
-    axes[-1].legend(loc="lower right")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     _plain_log(axes[0])
     article.figure(
         "behaviours",
         figure,
-        f"Good and bad: loss of up to 5,000 training and validation songs over {UPDATES} updates from zeros. Too small a "
-        "rate has not arrived; batches of eight make a path that jumps; too large a rate stays above guessing. In all of "
-        "them the two losses go together: after so few updates nothing is overfitted.",
+        f"Good and bad: loss of up to 5,000 training and validation songs over {UPDATES} updates from zeros. Dashed: "
+        "the loss of guessing, log 2.",
     )
+    later = {name: run.loss[len(run.loss) // 2 :] for name, run in runs.items()}
+    article.answer(
+        "In the second half of the updates the validation loss is "
+        + ", ".join(f"{min(losses):.3f} to {max(losses):.3f} ({name})" for name, losses in later.items())
+        + f"; guessing has {np.log(2):.3f}. Too small a rate has not arrived after {UPDATES} updates. With batches of "
+        f"{cases[noisy][1]} the gradient of a batch is mostly noise, which a rate of {cases[noisy][0]:g} lets into the "
+        "parameters; with too large a rate they are thrown across the minimum even by a good gradient. Training and "
+        "validation loss go together: in so few updates nothing is learned by heart."
+    )
+    article.metrics["behaviours"] = {name: run.loss for name, run in runs.items()}
 
 
 def _long(article: Article, setting: Setting, songs: Songs, best: tuple[float, int], seed: int) -> np.ndarray:
