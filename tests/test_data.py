@@ -353,6 +353,7 @@ def test_synthetic_songs_have_the_schema(songs):
     assert songs.X.shape == (40_000, 90) and songs.year.dtype == np.int64 and len(songs) == 40_000
     assert songs.year.min() >= 1922 and songs.year.max() == 2011
     assert 0.7 < np.mean(songs.year > 1990) < 0.9
+    assert np.bincount(songs.year)[2011] < 0.05 * len(songs), "no heap in the last year"
     assert np.median(songs.year) > songs.year.mean(), "skewed to the present"
     assert songs.train.stop == songs.test.start == 35_993, "40,000 rows of 515,345 at row 463,715"
     assert "synthetic" in repr(songs)

@@ -49,12 +49,14 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> tuple[int, int, float]:
     return only_first, only_second, float(binomtest(only_first, only_first + only_second).pvalue)
 
 
-def by_groups(right: np.ndarray, groups: np.ndarray, rng: np.random.Generator, draws: int = 2000) -> tuple[float, float]:
-    """A bootstrap interval of the accuracy at 95 % that draws whole groups, whose songs are alike."""
+def by_groups(
+    values: np.ndarray, groups: np.ndarray, rng: np.random.Generator, draws: int = 2000
+) -> tuple[float, float]:
+    """A bootstrap interval of the mean at 95 % that draws whole groups, the values in which are alike."""
     _, group = np.unique(groups, return_inverse=True)
-    songs, hits = np.bincount(group), np.bincount(group, right)
-    times = rng.multinomial(len(songs), np.full(len(songs), 1 / len(songs)), size=draws)
-    low, high = np.quantile(times @ hits / (times @ songs), (0.025, 0.975))
+    counts, sums = np.bincount(group), np.bincount(group, values)
+    times = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=draws)
+    low, high = np.quantile(times @ sums / (times @ counts), (0.025, 0.975))
     return float(low), float(high)
 
 
@@ -87,8 +89,8 @@ def table(article: Article, setting: Setting, right: Mapping[str, Mapping[str, n
         "accuracy",
         rows,
         ["model", *(cell for part in PARTS for cell in (part, f"95 % of {part}"))],
-        f"Accuracy on {counts[0]}, {counts[1]} and {counts[2]} songs, with Wilson's 95 % intervals, which take songs for "
-        "independent. The last two rows are printed on the sheet, for reference: they are of the real file"
+        f"Accuracy on {counts[0]}, {counts[1]} and {counts[2]} songs, with Wilson's 95 % intervals, which take songs "
+        "for independent. The last two rows are printed on the sheet, for reference: they are of the real file"
         + (", and these songs are synthetic." if setting.data is None else "."),
     )
     article.metrics["accuracy"] = {
@@ -117,7 +119,9 @@ def figure(article: Article, setting: Setting, right: Mapping[str, Mapping[str, 
             linewidth=1.4, label=part,
         )  # fmt: skip
         reported = [values[k] for values in REPORTED.values()]
-        ax.plot(reported, place[len(hits) :], marker, color=colour, markerfacecolor="none", linestyle="none", markersize=5)
+        ax.plot(
+            reported, place[len(hits) :], marker, color=colour, markerfacecolor="none", linestyle="none", markersize=5
+        )
     ax.set(yticks=-np.arange(len(names)), yticklabels=names, xlabel="accuracy (fraction of songs)")
     ax.grid(axis="y", visible=False)
     drawing.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from tinygrad_ml.models import LogisticRegression
 
 from ..article import Article
@@ -77,7 +76,9 @@ def shared(songs: Songs, start: np.ndarray, runs: list[dict[str, Any]], seed: in
     for options in runs:
         w = found[-1].theta[:-1] if found else start[:-1]
         found.append(
-            run_gradient_descent(songs.train, songs.validation, np.append(w, start[-1]), seed=seed + len(found), **options)
+            run_gradient_descent(
+                songs.train, songs.validation, np.append(w, start[-1]), seed=seed + len(found), **options
+            )
         )
     return found
 
@@ -88,7 +89,8 @@ def report(article: Article, setting: Setting, songs: Songs) -> dict[str, np.nda
     article.question("2 (e) Write minibatch stochastic gradient descent.")
     article.formula(r"\theta \leftarrow \theta - \mu \frac{1}{B} \sum_{n \in \mathrm{batch}} (y_n - t_n) [x_n, 1]")
     article.text(
-        "Each epoch shuffles the songs by a permutation and cuts them into batches of $B$; a last one that is shorter is "
+        "Each epoch shuffles the songs by a permutation and cuts them into batches of $B$; a last one that is shorter "
+        "is "
         'skipped. That is `models.LogisticRegression(solver="sgd")`, whose `steps(X, t, parameters=...)` yields the '
         "parameters after every update, in a new array each time. Every tenth update the validation loss is measured."
     )
@@ -107,7 +109,9 @@ def _rates(article: Article, songs: Songs, seed: int) -> None:
     apart = [run_gradient_descent(songs.train, songs.validation, zeros, mu, seed=seed) for mu in RATES]
     chained = shared(songs, zeros, [{"mu": mu} for mu in RATES], seed)
     figure, axes = panels(1, 2, sharey=True)
-    for ax, runs, title in zip(axes, (apart, chained), ("each run from zeros", "as on the sheet: one w for all"), strict=True):
+    for ax, runs, title in zip(
+        axes, (apart, chained), ("each run from zeros", "as on the sheet: one w for all"), strict=True
+    ):
         for mu, run, style in zip(RATES, runs, styles(3), strict=True):
             ax.semilogy(run.updates, run.loss, label=f"$\\mu$ = {mu}", markersize=4, **style)
         ax.set(xlabel="update", title=title)
@@ -117,8 +121,8 @@ def _rates(article: Article, songs: Songs, seed: int) -> None:
     article.figure(
         "learning_rates",
         figure,
-        f"Validation loss of runs of {UPDATES} updates with batches of 100. Left: every run starts from zeros. Right: as "
-        "on the sheet, where each run starts with the weights that the run before it left.",
+        f"Validation loss of runs of {UPDATES} updates with batches of 100. Left: every run starts from zeros. Right: "
+        "as on the sheet, where each run starts with the weights that the run before it left.",
     )
     slow, good, large = apart
     curvature = float(np.linalg.eigvalsh(LogisticRegression().hessian(zeros, songs.train.X, songs.train.t))[-1])
@@ -129,10 +133,10 @@ def _rates(article: Article, songs: Songs, seed: int) -> None:
     )
     article.answer(
         f"With $\\mu$ = {RATES[0]} the loss falls from {slow.loss[0]:.3f} to no less than {slow.last:.3f} in {UPDATES} "
-        f"updates; with {RATES[1]} to {good.last:.3f}. With {RATES[2]}, {RATES[2] * curvature / 2:.1f} times the limit, "
-        f"it is {min(large.loss[1:]):.2f} to {max(large.loss[1:]):.2f} from the tenth update on and "
-        + (f"{large.last:.2f} in the end, above the loss of guessing: no convergence." if large.last > large.loss[0] else
-           f"{large.last:.2f} in the end.")
+        f"updates; with {RATES[1]} to {good.last:.3f}. With {RATES[2]}, {RATES[2] * curvature / 2:.1f} times the "
+        f"limit, it is {min(large.loss[1:]):.2f} to {max(large.loss[1:]):.2f} from the tenth update on and "
+        f"{large.last:.2f} in the end"
+        + (", above the loss of guessing: no convergence." if large.last > large.loss[0] else ".")
         + f" On the sheet's way the run with {RATES[1]} begins at {chained[1].loss[0]:.3f} in place of "
         f"{np.log(2):.3f}, as `w -= mu * dw` writes into the `w0` that all runs are handed: it looks better than it is."
     )  # fmt: skip
@@ -146,19 +150,19 @@ def _rates(article: Article, songs: Songs, seed: int) -> None:
 def _grid(article: Article, setting: Setting, songs: Songs, seed: int) -> tuple[tuple[float, int], np.ndarray]:
     """Returns the rate and the batch size chosen, and the parameters of that run."""
     article.question(
-        "2 (g) Find the optimal $w$ and $b$. Explain how the learning rate and the batch size were chosen, and show good "
-        "and bad behaviours."
+        "2 (g) Find the optimal $w$ and $b$. Explain how the learning rate and the batch size were chosen, and show "
+        "good and bad behaviours."
     )
     article.text(
-        f"All combinations of the rates {_list(GRID_RATES)} and the batch sizes {_list(GRID_BATCHES)} run for {UPDATES} "
-        "updates from the same random $w$ and $b$ (standard normal, as on the sheet), and the lowest validation loss is "
-        "chosen. The sheet's own search does not do what it says, in two ways:"
+        f"All combinations of the rates {_list(GRID_RATES)} and the batch sizes {_list(GRID_BATCHES)} run for "
+        f"{UPDATES} updates from the same random $w$ and $b$ (standard normal, as on the sheet), and the lowest "
+        "validation loss is chosen. The sheet's own search does not do what it says, in two ways:"
     )
     article.text(
-        "1. `run_gradient_descent(w0, b0, mu, max_iters=...)` passes no batch size, so that all nine runs have batches of "
-        "100. 2. `w = w0` makes no copy, and `w -= mu * dw` writes into `w0`: each run goes on from the weights of the "
-        "run before it (only $b$ starts anew). The nine curves are one run of 900 updates in nine pieces, of which the "
-        "later had more updates before them."
+        "1. `run_gradient_descent(w0, b0, mu, max_iters=...)` passes no batch size, so that all nine runs have batches "
+        "of 100. 2. `w = w0` makes no copy, and `w -= mu * dw` writes into `w0`: each run goes on from the weights of "
+        "the run before it (only $b$ starts anew). The nine curves are one run of 900 updates in nine pieces, of which "
+        "the later had more updates before them."
     )
     start = setting.rng("start").normal(size=songs.train.X.shape[1] + 1)
     cells = list(itertools.product(GRID_RATES, GRID_BATCHES))
@@ -172,7 +176,9 @@ def _grid(article: Article, setting: Setting, songs: Songs, seed: int) -> tuple[
     for ax, mu in zip(axes, GRID_RATES, strict=True):
         for (rate, size), run in zip(cells, runs, strict=True):
             if rate == mu:
-                ax.semilogy(run.updates, run.loss, label=f"B = {size}", markersize=4, **styles(3)[GRID_BATCHES.index(size)])
+                ax.semilogy(
+                    run.updates, run.loss, label=f"B = {size}", markersize=4, **styles(3)[GRID_BATCHES.index(size)]
+                )
         ax.set(xlabel="update", title=f"$\\mu$ = {mu}")
     axes[0].set_ylabel("validation loss (nats)")
     axes[2].legend()
@@ -199,9 +205,8 @@ def _grid(article: Article, setting: Setting, songs: Songs, seed: int) -> tuple[
         "grid_of_the_sheet",
         figure,
         "The sheet's search done again: what it calls nine runs, drawn one after the other as they happened, all with "
-        "batches of 100. Each piece begins where the one before it ended, but for $b$. Stars: the losses printed on the "
-        "sheet"
-        + (", of the real file." if setting.data is None else "."),
+        "batches of 100. Each piece begins where the one before it ended, but for $b$. Stars: the losses printed on "
+        "the sheet" + (", of the real file." if setting.data is None else "."),
     )
     article.table(
         "grid_losses",
@@ -222,14 +227,14 @@ def _grid(article: Article, setting: Setting, songs: Songs, seed: int) -> tuple[
     first = [run.last for run in chained[: len(GRID_BATCHES)]]
     article.answer(
         f"Chosen: $\\mu$ = {mu} and $B$ = {size}, with a validation loss of {runs[chosen].last:.3f}. From this random "
-        f"start the rate matters most: on average over the batch sizes the loss is {_list(by_rate, '.3f')} for the rates "
-        f"{_list(GRID_RATES)}, over the rates {_list(by_size, '.3f')} for the batch sizes {_list(GRID_BATCHES)}. A larger "
-        "batch has a gradient with less noise, which counts the more the larger the rate, at the price of more songs an "
-        "update; for the same number of songs small batches make more updates. Where runs share parameters, the same rate of "
-        f"{GRID_RATES[0]} ends at {_list(first, '.3f')} under the names of the three batch sizes, only because the later "
-        f"pieces go on from the earlier, and the search picks $\\mu$ = {cells[of_sheet][0]} with “$B$ = "
-        f"{cells[of_sheet][1]}”, which were batches of 100 after {UPDATES * of_sheet} other updates. The sheet's "
-        "conclusion that the largest batch is best has no support in its runs."
+        f"start the rate matters most: on average over the batch sizes the loss is {_list(by_rate, '.3f')} for the "
+        f"rates {_list(GRID_RATES)}, over the rates {_list(by_size, '.3f')} for the batch sizes {_list(GRID_BATCHES)}. "
+        "A larger batch has a gradient with less noise, which counts the more the larger the rate, at the price of "
+        "more songs an update; for the same number of songs small batches make more updates. Where runs share "
+        f"parameters, the same rate of {GRID_RATES[0]} ends at {_list(first, '.3f')} under the names of the three "
+        "batch sizes, only because the later pieces go on from the earlier, and the search picks $\\mu$ = "
+        f"{cells[of_sheet][0]} with “$B$ = {cells[of_sheet][1]}”, which were batches of 100 after {UPDATES * of_sheet} "
+        "other updates. The sheet's conclusion that the largest batch is best has no support in its runs."
     )
     article.metrics["grid"] = [
         {"rate": mu, "batch_size": size, "loss": run.loss, "loss_as_on_the_sheet": of_sheet.loss, "reported": reported}
@@ -252,9 +257,7 @@ def _behaviours(article: Article, songs: Songs, best: tuple[float, int], seed: i
     runs = {}
     figure, axes = panels(1, 4, width=2.4, height=2.9, sharey=True)
     for ax, (name, (mu, size)) in zip(axes, cases.items(), strict=True):
-        run = runs[name] = run_gradient_descent(
-            songs.train, few["validation"], zeros, mu, size, every=2, seed=seed
-        )
+        run = runs[name] = run_gradient_descent(songs.train, few["validation"], zeros, mu, size, every=2, seed=seed)
         ax.semilogy(run.updates, [loss(theta, few["training"]) for theta in run.thetas], label="training",
                     **{**SPLITS["training"], "linewidth": 1.5})  # fmt: skip
         ax.semilogy(run.updates, run.loss, label="validation", **{**SPLITS["validation"], "linewidth": 1.5})
@@ -288,13 +291,20 @@ def _long(article: Article, setting: Setting, songs: Songs, best: tuple[float, i
     for k, mu in enumerate((best[0], best[0] / 4, best[0] / 16)):
         runs.append(
             run_gradient_descent(
-                songs.train, songs.validation, theta, mu, best[1], max_iters=updates // 3, every=updates // 3, seed=seed + k
+                songs.train,
+                songs.validation,
+                theta,
+                mu,
+                best[1],
+                max_iters=updates // 3,
+                every=updates // 3,
+                seed=seed + k,
             )
         )
         theta = runs[-1].theta
     article.text(
-        f"A hundred updates are few. From zeros, with the batches chosen and with rates of {best[0]:g}, {best[0] / 4:g} "
-        f"and {best[0] / 16:g} for {updates // 3} updates each, the validation loss comes to "
+        f"A hundred updates are few. From zeros, with the batches chosen and with rates of {best[0]:g}, "
+        f"{best[0] / 4:g} and {best[0] / 16:g} for {updates // 3} updates each, the validation loss comes to "
         f"{_list([run.last for run in runs], '.4f')} at the ends of these three; that is compared below too."
     )
     article.metrics["long_run"] = {"updates": updates, "validation_loss": runs[-1].last}

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.special import expit
+from tinygrad_ml.models import LogisticRegression
 
 import tinygrad_ml as tg
-from tinygrad_ml.models import LogisticRegression
 
 from ..article import Article
 from ..drawing import panels, styles
@@ -46,9 +46,7 @@ def derivative_cost(X: np.ndarray, y: np.ndarray, t: np.ndarray) -> tuple[np.nda
     return (y - t) @ X / len(t), float(np.mean(y - t))
 
 
-def differences(
-    f: Callable[[np.ndarray], float], theta: np.ndarray, h: float, is_central: bool = False
-) -> np.ndarray:
+def differences(f: Callable[[np.ndarray], float], theta: np.ndarray, h: float, is_central: bool = False) -> np.ndarray:
     """The derivatives of f by each number of `theta`, from differences of its values."""
     out = np.empty(len(theta))
     for i in range(len(theta)):
@@ -73,9 +71,7 @@ def report(article: Article, setting: Setting, songs: Songs) -> None:
         f"last century with $z = {far:.0f}$ costs ${far:.0f}$, and that formula says {by_the_sheet:.2f}, with a "
         "derivative of zero. Written in $z$, the same function is exact everywhere:"
     )
-    article.formula(
-        r"L(w, b) = \frac{1}{N} \sum_{n=1}^N \log(1 + e^{z_n}) - t_n z_n, \qquad z_n = w^T x_n + b"
-    )
+    article.formula(r"L(w, b) = \frac{1}{N} \sum_{n=1}^N \log(1 + e^{z_n}) - t_n z_n, \qquad z_n = w^T x_n + b")
     article.code(_source(cost))
 
     article.question("2 (b) Write `derivative_cost`, the derivatives of the cost by $w$ and $b$.")
@@ -141,9 +137,7 @@ def report(article: Article, setting: Setting, songs: Songs) -> None:
 
     figure, axes = panels(width=5.6)
     for label, is_central, style in zip(("forward", "central"), (False, True), styles(2), strict=True):
-        errors = [
-            np.max(np.abs(differences(loss_of_100, theta, h, is_central) - np.append(dw, db))) for h in steps
-        ]
+        errors = [np.max(np.abs(differences(loss_of_100, theta, h, is_central) - np.append(dw, db))) for h in steps]
         axes.loglog(steps, errors, label=label, markersize=4, **style)
     for h, where in ((1e-5, "(c)"), (1e-9, "(d)")):
         axes.axvline(h, color="0.45", linestyle=":", linewidth=1)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
+from tinygrad_ml.models import LogisticRegression
 
 import tinygrad_ml as tg
-from tinygrad_ml.models import LogisticRegression
 
 from ..article import Article
 from ..drawing import panels, styles
@@ -66,7 +66,7 @@ def report(article: Article, setting: Setting) -> None:
     )
 
     figure, axes = panels(width=7.2, height=2.9)
-    labels = []
+    labels: list[str] = []
     for (model, split), accuracy in found.items():
         y = -len(labels)
         labels.append(f"{model},\n{split}")
@@ -76,9 +76,15 @@ def report(article: Article, setting: Setting) -> None:
             values = accuracy[:, column]
             offset = 0.14 - 0.28 * column
             axes.plot(
-                values, np.full(len(values), y + offset), style["marker"], color=style["color"], markersize=5, alpha=0.6,
-                markerfacecolor="none" if column else style["color"], label=None if y else name,
-            )  # fmt: skip
+                values,
+                np.full(len(values), y + offset),
+                style["marker"],
+                color=style["color"],
+                markerfacecolor="none" if column else style["color"],
+                markersize=5,
+                alpha=0.6,
+                label=None if y else name,
+            )
             axes.plot([values.mean()] * 2, [y + offset - 0.13, y + offset + 0.13], "-", color="black", linewidth=2)
     axes.set(yticks=-np.arange(len(labels)), yticklabels=labels, xlabel="accuracy (fraction of songs)")
     axes.grid(axis="y", visible=False)

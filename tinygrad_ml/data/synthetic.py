@@ -18,10 +18,11 @@ from .year_moments import (
 from .year_prediction import YearPrediction, training_rows
 
 SONGS_PER_ARTIST = 18
+FIRST_YEAR, LAST_YEAR = 1922, 2011
 SHARE_OF_THE_ARTIST = 0.3
 #: Over the years that songs are drawn from: of `_time_of_change` the mean, the standard deviation and the correlation
 #: with the year, from 20 million draws.
-TIME_MEAN, TIME_STANDARD_DEVIATION, TIME_WITH_YEAR = 0.2005, 0.6841, 0.9189
+TIME_MEAN, TIME_STANDARD_DEVIATION, TIME_WITH_YEAR = 0.1981, 0.6819, 0.9179
 
 
 def make_spirals(n: int = 300, classes: int = 3, noise: float = 0.05, rng: Any = None) -> tuple[np.ndarray, np.ndarray]:
@@ -136,8 +137,10 @@ def make_year_prediction_like(rows: int = 5000, rng: Any = None) -> YearPredicti
     training_artists = _artists(border, rng)
     artist = np.concatenate((training_artists, training_artists[-1] + 1 + _artists(rows - border, rng)))
     artists = artist[-1] + 1
-    middle = 2011 - rng.gamma(1.4, 9, artists)
-    year = np.clip(np.round(middle[artist] + rng.normal(0, 3, rows)), 1922, 2011).astype(np.int64)
+    middle = LAST_YEAR - rng.gamma(1.4, 9, artists)
+    year = np.round(middle[artist] + rng.normal(0, 3, rows)).astype(np.int64)
+    # What would come after the last year is as long before it, lest it become the most frequent.
+    year = np.clip(np.where(year > LAST_YEAR, 2 * LAST_YEAR - year, year), FIRST_YEAR, LAST_YEAR)
     time = _time_of_change(year)[:, None]
     loading = CORRELATION_WITH_YEAR / TIME_WITH_YEAR
     X = rng.normal(0, math.sqrt(1 - SHARE_OF_THE_ARTIST), (rows, len(MEAN)))
