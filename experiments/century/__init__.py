@@ -31,7 +31,7 @@ def run(setting: Setting) -> Article:
     _data(article, setting, data)
     producer_effect.report(article, setting)
     songs = split(data, setting.rng("split"))
-    _standardisation(article, data, songs)
+    _standardisation(article, setting, data, songs)
     _validation(article, setting, songs)
     data_split = data.split
     test_artists = None if data.artist is None else data.artist[data.test]
@@ -117,7 +117,7 @@ def _data(article: Article, setting: Setting, data: tg.data.YearPrediction) -> N
     }
 
 
-def _standardisation(article: Article, data: tg.data.YearPrediction, songs: Songs) -> None:
+def _standardisation(article: Article, setting: Setting, data: tg.data.YearPrediction, songs: Songs) -> None:
     article.question(
         "1 (b) Normalise the columns. Why would it be improper to use means and standard deviations of the test set?"
     )
@@ -136,20 +136,19 @@ def _standardisation(article: Article, data: tg.data.YearPrediction, songs: Song
     )
     # One song, standardised by itself and companions: how much its prediction depends on them.
     model = LogisticRegression(C=1.0).fit(songs.train.X[:20_000], songs.train.t[:20_000])
-    test = data.X[data.test]
-    song, groups = test[0], [test[1 + 20 * k : 21 + 20 * k] for k in range(20)]
-    answers = []
-    for companions in groups:
-        together = np.vstack([song, companions])
-        answers.append(model.predict_proba(((song - together.mean(0)) / together.std(0))[None])[0, 1])
+    test, companions = data.X[data.test], 20
+    rng, answers = setting.rng("companions"), []
+    for _ in range(20):
+        together = test[np.append(0, rng.integers(1, len(test), companions))]
+        answers.append(model.predict_proba(((test[0] - together.mean(0)) / together.std(0))[None])[0, 1])
     proper = model.predict_proba(songs.test.X[:1])[0, 1]
     article.answer(
         "The test is to tell how the model does on songs it has not seen, one at a time, as it will in use. Statistics "
         "of the test set make the prediction for a song depend on the songs that happen to be tested with it, and hand "
         "the model knowledge of all of them; they also hide it if the new songs differ from those of the training. To "
         "see it: standardised by the training part, the first test song is of this century with probability "
-        f"{proper:.3f}. Standardised by the statistics of test sets of {len(together)} songs that it is in, it gets "
-        f"anything from {min(answers):.3f} to {max(answers):.3f}, depending on the other {len(groups[0])}."
+        f"{proper:.3f}. Standardised by the statistics of test sets of {companions + 1} songs that it is in, it gets "
+        f"anything from {min(answers):.3f} to {max(answers):.3f}, depending on the other {companions}."
     )
     article.metrics["standardisation"] = {
         "condition_of_hessian_raw": of_raw[1] / of_raw[0],
