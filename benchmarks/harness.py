@@ -22,6 +22,7 @@ Contender = Callable[[Any], Step]
 
 FILES = {
     "W1": "w1_softmax_regression",
+    "W2": "w2_logistic_regression",
     "W3": "w3_mlp",
     "W4": "w4_chain",
     "W5": "w5_large_array",
@@ -30,7 +31,9 @@ FILES = {
     "W9": "w9_import",
 }
 OURS = "tinygrad_ml"
-COLUMNS = ("hand", OURS, "PyTorch", "JAX jit", "autograd", "MyGrad")
+#: The estimator of `models`, whose derivatives are by hand, where there is one.
+ANALYTIC = "analytic"
+COLUMNS = ("hand", OURS, ANALYTIC, "PyTorch", "JAX jit", "autograd", "MyGrad")
 BATCH_SECONDS = 0.01
 
 
@@ -51,6 +54,8 @@ class Workload:
         ``measure(workload, rounds)`` to a list of figures for each contender, one figure a round.
     unit : str
         "ratio" to the figure of "hand", or what the figures are multiplied by `scale` into.
+    analytic_mark : float, optional
+        What the figure of "analytic" shall not exceed.
     """
 
     title: str
@@ -61,6 +66,7 @@ class Workload:
     measure: Callable[[Workload, int], dict[str, list[float]]]
     unit: str = "ratio"
     scale: float = 1.0
+    analytic_mark: float | None = None
     #: How a figure is made of the rounds: on a busy machine the best is what the code needs.
     choose: Callable[[list[float]], float] = min
 
@@ -123,14 +129,17 @@ def figures(workload: Workload, rounds: int) -> dict[str, Any]:
     best = {name: workload.choose(values) * workload.scale for name, values in measured.items()}
     unit = best["hand"] if workload.unit == "ratio" else 1.0
     values = {name: value / unit for name, value in best.items()}
+    marks = {OURS: workload.mark}
+    if workload.analytic_mark is not None:
+        marks[ANALYTIC] = workload.analytic_mark
     return {
         "title": workload.title,
         "unit": workload.unit,
         "hand": best["hand"],
         "values": values,
         "median": {name: statistics.median(m) * workload.scale / unit for name, m in measured.items()},
-        "mark": workload.mark,
-        "met": round(values[OURS], 2) <= workload.mark,  # as printed
+        "marks": marks,
+        "met": all(round(values[name], 2) <= mark for name, mark in marks.items()),  # as printed
     }
 
 
@@ -139,11 +148,16 @@ def row(line: dict[str, Any]) -> list[str]:
     by_hand = f"{line['hand'] * 1e3:.3g} ms" if line["unit"] == "ratio" else f"{line['hand']:.2f}"
     values = [f"{line['values'][name]:.2f}" if name in line["values"] else "-" for name in COLUMNS[1:]]
     title = line["title"] if line["unit"] == "ratio" else f"{line['title']}, {line['unit']}"
-    return [title, by_hand, *values, f"<= {line['mark']:.2f}", "yes" if line["met"] else "NO"]
+    marks = "<= " + ", ".join(f"{mark:.2f}" for mark in line["marks"].values())
+    return [title, by_hand, *values, marks, "yes" if line["met"] else "NO"]
 
 
 def table(lines: list[dict[str, Any]]) -> str:
-    rows = [["workload", *COLUMNS, "mark", "met"], *map(row, lines)]
+    return aligned([["workload", *COLUMNS, "mark", "met"], *map(row, lines)])
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """The cells in columns, of which the first is aligned to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -169,7 +183,8 @@ def main(arguments: list[str]) -> int:
             print(".", end="", flush=True)
     print(
         f"\nRatios to NumPy written by hand, unless a line names a unit; best of {options.rounds} interleaved rounds"
-        "\n(W9: median); float64, one thread. A dash: not installed, or the library cannot do it.\n"
+        "\n(W9: median); float64, one thread. A dash: not installed, or the library cannot do it. A second mark is"
+        "\nthat of the model whose derivatives are by hand.\n"
     )
     print(table(lines))
     if options.json:

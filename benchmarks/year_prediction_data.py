@@ -59,7 +59,8 @@ def write_songs(path: str | Path, rows: int, seed: int = 0) -> None:
     songs = make_year_prediction_like(rows, seed)
     line = "%d" + ",%.5f" * songs.X.shape[1] + "\n"
     with open(path, "w", encoding="ascii") as file:
-        file.writelines(line % (year, *features) for year, features in zip(songs.year, songs.X.tolist(), strict=True))
+        for year, features in zip(songs.year, songs.X, strict=True):
+            file.write(line % (year, *features.tolist()))
 
 
 def measured(step: str, command: Sequence[str]) -> Measured:

@@ -1,8 +1,8 @@
-"""Experiments, one a file. Run as ``python -m experiments`` in a checkout, installed as `tinygrad_ml.experiments`.
+"""Experiments. Run as ``python -m experiments`` in a checkout, installed as `tinygrad_ml.experiments`.
 
-An experiment is a module with a ``TITLE`` and a function ``run(setting)`` that takes a `Setting` and returns an
-`Article`: figures, tables, numbers, and the text around them. It imports models with ``from tinygrad_ml.models import``,
-which works wherever the package is installed, be it as a link to a checkout.
+An experiment is a module or a package with a ``TITLE`` and a function ``run(setting)`` that takes a `Setting` and
+returns an `Article`: figures, tables, numbers, and the text around them. It imports models from `tinygrad_ml.models`,
+which is there wherever the package is installed, be it as a link to a checkout.
 """
 
 from .article import Article

@@ -46,7 +46,7 @@ class Article:
         self.title = title
         self.metrics: dict[str, Any] = {}
         self._blocks: list[dict[str, Any]] = []
-        self._names: set[str] = set()
+        self._names: set[tuple[str, str]] = set()
 
     def section(self, title: str) -> None:
         """A heading within the article."""
@@ -82,7 +82,7 @@ class Article:
         """
         import matplotlib
 
-        self._claim(name)
+        self._claim("figure", name)
         with matplotlib.rc_context({key: STYLE[key] for key in ("savefig.dpi", "svg.hashsalt")}):
             for kind, metadata in (("png", {}), ("svg", {"Date": None})):
                 with replacing(self.folder / f"{name}.{kind}") as unfinished:
@@ -112,7 +112,7 @@ class Article:
         formats : dict of column to format, optional
             Like ``{"accuracy": ".2%"}``; by default, whole numbers are printed with all digits, others with four.
         """
-        self._claim(name)
+        self._claim("table", name)
         rows = [[_cell(cell) for cell in row] for row in rows]
         if wrong := [row for row in rows if len(row) != len(columns)]:
             raise ValueError(f"table {name}: {len(columns)} columns, and {len(wrong[0])} cells in {wrong[0]}")
@@ -139,10 +139,10 @@ class Article:
     def _add(self, kind: str, **content: Any) -> None:
         self._blocks.append({"kind": kind, **content})
 
-    def _claim(self, name: str) -> None:
-        if name in self._names or f"{name}.json" in (ARTICLE, METRICS):
-            raise ValueError(f"article {self.title!r}: there is a {name!r} already; figures and tables need own names")
-        self._names.add(name)
+    def _claim(self, kind: str, name: str) -> None:
+        if (kind, name) in self._names:
+            raise ValueError(f"article {self.title!r}: there is a {kind} {name!r} already; each needs its own name")
+        self._names.add((kind, name))
 
 
 def scientific(value: float, digits: int = 2) -> str:

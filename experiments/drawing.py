@@ -92,6 +92,15 @@ def image(axes: Any, pixels: Any, title: str = "", **options: Any) -> Any:
     return axes.imshow(pixels, **options)
 
 
+def plain_log_ticks(axis: Any) -> None:
+    """Ticks like 0.2, 0.5, 1 for a logarithmic axis (``axes.yaxis``) that spans few powers of ten."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
 def styles(count: int) -> Sequence[dict[str, Any]]:
     """A colour, a line style and a marker for each of up to six curves.
 

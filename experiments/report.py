@@ -123,10 +123,12 @@ def _figure(block: Mapping[str, Any], folder: Path, number: int) -> str:
     svg = folder / f"{name}.svg"
     path, kind = (svg, "svg+xml") if svg.stat().st_size <= _LARGEST_SVG else (folder / f"{name}.png", "png")
     content = base64.b64encode(path.read_bytes()).decode()
-    # The letters of a figure shall be about as large as those of the text; narrow screens scroll rather than shrink it.
+    # The letters of a figure shall be about as large as those of the text; on narrow screens, panels side by side are
+    # scrolled rather than shrunk.
     width = block["width"] * 6.2
+    least = min(width, 30) if block["width"] > 6 else 0
     return (
-        f"<figure><div class='wide' tabindex='0'><img style='width:{width:.1f}rem;min-width:{min(width, 30):.1f}rem' "
+        f"<figure><div class='wide' tabindex='0'><img style='width:{width:.1f}rem;min-width:{least:.1f}rem' "
         f"alt='{escape(plain(caption), quote=True)}' src='data:image/{kind};base64,{content}'></div>"
         f"<figcaption><b>Figure {number}.</b> {inline(caption)}</figcaption></figure>"
     )
@@ -186,6 +188,8 @@ def number(value: float, form: str = "") -> str:
     >>> number(1234567), number(-0.5), number(0.96444, ".1%"), number(1.25e-9)
     ('1,234,567', '−0.5', '96.4%', '1.25 × 10<sup>−9</sup>')
     """
+    if value == 0:
+        return "0"
     text = format(value, form or ("," if isinstance(value, int) else ".4g"))
     if power := re.fullmatch(r"(.+)e([+-]\d+)", text):
         text = f"{power[1]} × 10<sup>{int(power[2])}</sup>"

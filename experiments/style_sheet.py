@@ -56,7 +56,10 @@ code, pre { font-family: var(--mono); font-size: .86em; }
 p code, figcaption code, td code, th code {
   background: var(--wash); padding: .05em .25em; border-radius: 3px; overflow-wrap: anywhere;
 }
-pre { background: var(--wash); padding: .8rem 1rem; overflow-x: auto; line-height: 1.45; border-radius: 4px; }
+pre {
+  background: var(--wash); padding: .8rem 1rem; line-height: 1.45; border-radius: 4px; max-width: 54rem;
+  white-space: pre-wrap; overflow-wrap: anywhere;
+}
 .formula { margin: 1rem 0; padding: .1rem 0 .1rem 1.6rem; overflow-x: auto; overflow-y: hidden; }
 .formula div { margin: .65rem 0; width: max-content; }
 svg.tex { overflow: visible; }
@@ -75,9 +78,11 @@ table {
 }
 th, td { text-align: left; padding: .3rem .9rem .3rem 0; vertical-align: baseline; font-weight: 400; }
 th:last-child, td:last-child { padding-right: .2rem; }
-thead th { font-weight: 600; border-bottom: 1px solid var(--ink); vertical-align: bottom; }
+tbody th { white-space: nowrap; }
+thead th { max-width: 11rem; font-weight: 600; border-bottom: 1px solid var(--ink); vertical-align: bottom; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
-.number { text-align: right; white-space: nowrap; }
+.number { text-align: right; }
+td.number, th.number[scope=row] { white-space: nowrap; }
 @media (max-width: 62rem) {
   body { display: block; }
   nav { position: static; max-height: none; padding: 1.2rem 1.1rem .4rem; border-bottom: 1px solid var(--line); }
@@ -94,12 +99,11 @@ tbody tr + tr > * { border-top: 1px solid var(--line); }
   }
   html { font-size: 10.5pt; }
   body { display: block; }
-  nav { position: static; max-height: none; padding: 0; break-after: page; }
+  nav { position: static; max-height: none; padding: 0; border: 0; }
   main { padding: 0; max-width: none; }
   article { break-before: page; border: 0; margin: 0; }
-  figure, .question, .answer, tr { break-inside: avoid; }
+  figure:not(.table), .question, .answer, tr { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
-  .wide, .formula, pre { overflow: visible; }
-  pre { white-space: pre-wrap; }
+  .wide, .formula { overflow: visible; }
 }
 """

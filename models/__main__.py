@@ -51,8 +51,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     checking = commands.add_parser(
         "check",
         help="check all derivatives of the models",
-        description="Hold the derivatives by hand against the engine, the complex step and finite differences. The exit "
-        "status is 0 where all agree, 1 where they do not, 2 where nothing could be checked.",
+        description="Hold the derivatives by hand against the engine, the complex step and finite differences. The "
+        "exit status is 0 where all agree, 1 where they do not, 2 where nothing could be checked.",
     )
     add = checking.add_argument
     add("models", nargs="*", metavar="MODEL", type=_model, help=f"of {', '.join(check.MODELS)} (default: all)")

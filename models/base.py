@@ -175,7 +175,8 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         """The updates of "gd" or "sgd", of the parameters as a vector."""
         start = self._ravel(initial)
         if self.solver == "gd":
-            return solvers.gradient_descent(self._objective(X, targets, weight, initial), start, self.learning_rate)
+            rate = self._rate(X, targets, weight, initial)
+            return solvers.gradient_descent(self._objective(X, targets, weight, initial), start, rate)
         total = float(len(X) if weight is None else weight.sum())
 
         def loss_gradient(vector: np.ndarray, rows: np.ndarray) -> tuple[float, np.ndarray]:
@@ -188,6 +189,10 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         return solvers.stochastic_gradient_descent(
             loss_gradient, start, self.learning_rate, len(X), self.batch_size, rng
         )
+
+    def _rate(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any) -> float:
+        """The learning rate of "gd"."""
+        return float(self.learning_rate)
 
     def _solve(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: Any) -> solvers.Solution:
         """What the solver finds, as a vector."""

@@ -7,6 +7,7 @@ so that the same witnesses tell of it. The models that are composed of layers mu
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -75,7 +76,7 @@ def check_case(case: Case, seed: int) -> Report:
     rng = np.random.default_rng(seed)
     X, y = rng.standard_normal((_SAMPLES, _FEATURES)), case.targets(rng)
     leaves, rebuild = tree.flatten(case.model.initial_parameters(X, y))
-    parameters = rebuild([leaf + rng.standard_normal(leaf.shape) for leaf in leaves])
+    parameters = rebuild([rng.standard_normal(leaf.shape) for leaf in leaves])
     weights = rng.uniform(0.5, 1.5, _SAMPLES)
     return check_derivatives(case.model, X, y, parameters, layers=case.layers, sample_weight=weights, rng=seed)
 
@@ -120,7 +121,7 @@ def check_derivatives(
     (True, ['gradient', 'Hessian product', 'Hessian'])
     """
     rng = np.random.default_rng(rng)
-    at = _At(model, X, y, sample_weight, parameters, rng)
+    at = _At(model, X, y, sample_weight, vector=_direction(parameters, rng))
     report = Report(_title(model), [], int(rng.integers(2**32)), evaluations=0)
     subjects = [_Subject("gradient", at.loss, at.gradient), _Subject("Hessian product", at.slope, at.hessian_product)]
     if hasattr(model, "hessian"):
@@ -128,20 +129,19 @@ def check_derivatives(
     for subject in subjects:
         _check(subject, parameters, report)
     loss, gradient = at.loss_gradient(parameters)
-    report.rows += [
-        row
-        for row in [
-            *_compared("loss of loss_gradient", at.loss(parameters), loss, rng),
-            *_compared("gradient of loss_gradient", at.gradient(parameters), gradient, rng),
-        ]
-        if not row.ok  # else they say what the rows above say
+    same = [
+        *_compared("loss of loss_gradient", loss, at.loss(parameters), rng),
+        *_compared("gradient of loss_gradient", gradient, at.gradient(parameters), rng),
     ]
+    report.rows += [row for row in same if not row.ok]  # the others say what was said
     if layers is not None:
-        composed = _At(layers, X, y, sample_weight, parameters, rng)
-        composed.vector = at.vector
-        for name in ("loss", "gradient", "hessian_product"):
-            title = f"{name.replace('_', ' ').replace('hessian', 'Hessian')} by layers"
-            report.rows += _compared(title, getattr(at, name)(parameters), getattr(composed, name)(parameters), rng)
+        composed = _At(layers, X, y, sample_weight, at.vector)
+        for name in ("loss", "gradient", "Hessian product"):
+            method = name.lower().replace(" ", "_")
+            by_hand, by_layers = (getattr(each, method)(parameters) for each in (at, composed))
+            is_right = all(row.ok for row in report.rows if row.name.startswith(name))
+            pair = (by_layers, by_hand) if is_right else (by_hand, by_layers)
+            report.rows += _compared(f"{name} by layers", *pair, rng, by_hand=int(is_right))
     return report
 
 
@@ -152,10 +152,11 @@ def _title(model: Any) -> str:
 class _At:
     """The methods of a model as functions of its parameters only."""
 
-    def __init__(self, model: Any, X: Any, y: Any, sample_weight: Any, parameters: Any, rng: np.random.Generator) -> None:
+    def __init__(self, model: Any, X: Any, y: Any, sample_weight: Any, vector: Any) -> None:
         self.model, self.data = model, (X, y)
         self.weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        self.vector = _direction(parameters, rng)
+        #: What the Hessian is multiplied by.
+        self.vector = vector
 
     def loss(self, p: Any) -> Any:
         return self.model.loss(p, *self.data, **self.weights)
@@ -198,37 +199,39 @@ class _Subject:
     def gradient(self, parameters: Any, X: Any = None, y: Any = None) -> Any:
         return self._gradient(parameters)
 
-    def by_engine(self, parameters: Any) -> Any:
-        return tg.grad(self._function)(parameters)
+    def given_and_expected(self, k: int, parameters: Any) -> tuple[Any, Any]:
+        """Array k of the gradient by hand, and by the engine."""
+        by_hand, by_engine = (tree.flatten(f(parameters))[0][k] for f in (self._gradient, tg.grad(self._function)))
+        return by_hand, by_engine
 
 
 def _check(subject: _Subject, parameters: Any, report: Report) -> None:
     try:
         found = check_model(subject, None, None, parameters, rng=report.seed)
-    except (TypeError, ValueError) as error:  # of another structure, shape or kind than the parameters
-        report.rows.append(Row(subject.name, (), "", Verdict.FAIL, reason=str(error)))
+    except Exception as error:  # of another shape than the parameters, most likely, or wrong on the way there
+        reason = str(error) if isinstance(error, (TypeError, ValueError)) else f"raised {type(error).__name__}: {error}"
+        report.rows.append(Row(subject.name, (), "", Verdict.FAIL, reason=reason))
         return
-    gradients, expected = (tree.flatten(g)[0] for g in (subject.gradient(parameters), subject.by_engine(parameters)))
-    for row, g, e in zip(found.rows, gradients, expected, strict=True):
+    for k, row in enumerate(found.rows):
         row.name = row.name.replace("parameters", subject.name)
-        _hold_to_all_digits(row, EXACT, g, e)
+        _hold_to_all_digits(row, EXACT, functools.partial(subject.given_and_expected, k, parameters))
     report.rows += found.rows
     report.evaluations += found.evaluations
 
 
-def _hold_to_all_digits(row: Row, witnesses: tuple[str, ...], given: Any, expected: Any) -> None:
-    """Let a row fail that passes finite differences, but where a witness is missing or sees other digits."""
+def _hold_to_all_digits(row: Row, witnesses: tuple[str, ...], both: Callable[[], Any]) -> None:
+    """Let a row fail also where a witness is missing, or sees other digits; `both` are the array and the right one."""
     if not row.ok:
         return
     missing = [name for name in witnesses if name not in row.witnesses]
-    pairs = [] if missing else combinations(witnesses, 2)
-    few = [(a, b, row.digits(a, b)) for a, b in pairs if not row.digits(a, b) >= DIGITS]
     if missing:
         row.verdict, row.reason = Verdict.FAIL, f"not to be checked by the {' and the '.join(missing)}"
-    elif few:
-        a, b, digits = min(few, key=lambda pair: pair[2])
-        row.verdict, row.reason = Verdict.FAIL, f"{a} and {b} agree to {digits:.1f} digits, not to {DIGITS}"
-        row.worst = _worst(given, expected)
+        return
+    a, b = min(combinations(witnesses, 2), key=lambda pair: row.digits(*pair))
+    if not row.digits(a, b) >= DIGITS:
+        row.verdict = Verdict.FAIL
+        row.reason = f"{a} and {b} agree to {row.digits(a, b):.1f} digits, not to {DIGITS}"
+        row.worst = _worst(*both())
 
 
 def _worst(given: Any, expected: Any) -> Worst:
@@ -240,22 +243,25 @@ def _worst(given: Any, expected: Any) -> Worst:
 # One answer against another
 
 
-def _compared(name: str, expected: Any, given: Any, rng: np.random.Generator) -> list[Row]:
-    """A row for each array, which is compared along a random direction."""
-    names = tree.paths(expected, name)
-    if tree.paths(given, name) != names:
-        return [Row(name, (), "", Verdict.FAIL, reason=f"of another structure: {', '.join(tree.paths(given, name))}")]
-    leaves = zip(names, *(map(np.asarray, tree.flatten(answer)[0]) for answer in (given, expected)), strict=True)
-    return [_compared_array(label, one, other, rng) for label, one, other in leaves]
+def _compared(name: str, given: Any, expected: Any, rng: np.random.Generator, by_hand: int = 1) -> list[Row]:
+    """A row for each array, which is compared along a random direction; `by_hand` is 0 where `given` is by hand."""
+    names, others = tree.paths(given, name), tree.paths(expected, name)
+    if others != names:
+        reason = f"the one has {', '.join(names)}, the other {', '.join(others)}"
+        return [Row(name, (), "", Verdict.FAIL, reason=reason)]
+    pairs = zip(*(map(np.asarray, tree.flatten(answer)[0]) for answer in (given, expected)), strict=True)
+    return [_compared_array(label, pair, by_hand, rng) for label, pair in zip(names, pairs, strict=True)]
 
 
-def _compared_array(name: str, given: np.ndarray, expected: np.ndarray, rng: np.random.Generator) -> Row:
+def _compared_array(name: str, pair: tuple[Any, ...], by_hand: int, rng: np.random.Generator) -> Row:
+    given, expected = pair
     row = Row(name, expected.shape, str(expected.dtype), Verdict.PASS)
     if given.shape != expected.shape:
         row.verdict, row.reason = Verdict.FAIL, f"of shape {given.shape}, and not {expected.shape}"
         return row
     direction = _direction(expected, rng) if expected.ndim else 1.0
-    row.witnesses = {"analytic": float(np.sum(expected * direction)), "engine": float(np.sum(given * direction))}
+    along = [float(np.sum(array * direction)) for array in pair]
+    row.witnesses = {"analytic": along[by_hand], "engine": along[1 - by_hand]}
     row.scale = float(np.linalg.norm(expected * direction))
-    _hold_to_all_digits(row, ("analytic", "engine"), given, expected)
+    _hold_to_all_digits(row, ("analytic", "engine"), lambda: pair)
     return row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,8 @@ class LeastSquaresClassifier(LinearClassifier):
     - loss: ``L = 1/2 sum_n a_n (f(x_n) - y_n)^2 + alpha/2 ||w||^2``;
     - gradient: ``dL/dtheta = X^T A (X theta - y) + alpha [w, 0]``;
     - Hessian: ``X^T A X + alpha diag(1, ..., 1, 0)``, the same everywhere;
-    - minimum: where the gradient is 0, ``(X^T A X + alpha diag(1, ..., 1, 0)) theta = X^T A y``, the normal equations. Of
-      several minima it is that of the least ``||w||``, which is the limit for alpha towards 0.
+    - minimum: where the gradient is 0, ``(X^T A X + alpha diag(1, ..., 1, 0)) theta = X^T A y``, the normal equations.
+      Of several minima it is that of the least ``||w||``, which is the limit for alpha towards 0.
 
     More than two classes have a column of theta each, and a column of targets each that are 1 for the class and -1 for
     the rest; the loss is the sum.
@@ -142,9 +141,7 @@ class LeastSquaresClassifier(LinearClassifier):
         product[:-1] += self.alpha * vector[:-1]
         return product
 
-    def _hessian(
-        self, parameters: np.ndarray, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None
-    ) -> np.ndarray:
+    def _hessian(self, parameters: np.ndarray, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         extended = np.column_stack((X, np.ones(len(X))))
         hessian = extended.T @ (extended if weight is None else _each(weight, extended))
         features = np.arange(X.shape[1])
@@ -165,18 +162,15 @@ class LeastSquaresClassifier(LinearClassifier):
             )
         if y.shape[1:] != np.shape(parameters)[1:]:
             raise ValueError(
-                f"{name}: y has shape {y.shape} and parameters {np.shape(parameters)}; both must have a column for each "
-                "class, or none"
+                f"{name}: y has shape {y.shape} and parameters {np.shape(parameters)}; both must have a column for "
+                "each class, or none"
             )
 
-    def _steps(
-        self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: np.ndarray
-    ) -> Iterator[solvers.Step]:
-        rate = self.learning_rate
-        if rate is None:
-            one_class = initial if initial.ndim == 1 else initial[:, 0]
-            rate = 1 / np.linalg.norm(self._hessian(one_class, X, targets, weight), 2)
-        return solvers.gradient_descent(self._objective(X, targets, weight, initial), self._ravel(initial), rate)
+    def _rate(self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: np.ndarray) -> float:
+        if self.learning_rate is not None:
+            return float(self.learning_rate)
+        one_class = [array if array.ndim == 1 else array[:, 0] for array in (initial, targets)]
+        return 1 / float(np.linalg.norm(self._hessian(one_class[0], X, one_class[1], weight), 2))
 
     def _solve(
         self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, initial: np.ndarray

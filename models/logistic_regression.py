@@ -10,6 +10,9 @@ from sklearn.utils import Tags
 from .linear import BLOCK, LinearClassifier
 from .solvers import Solution
 
+#: softplus(m) is m from far below this number, and exp(m) overflows only above it.
+_LARGE = 700.0
+
 
 class LogisticRegression(LinearClassifier):
     r"""Two classes, told apart by a probability ``p = sigmoid(z)`` of the second, with ``z = <w, x> + b``.
@@ -24,8 +27,8 @@ class LogisticRegression(LinearClassifier):
       ``p - t = (1 - 2 t) sigmoid(m)``;
     - Hessian: ``1/A sum_n a_n p_n (1 - p_n) xbar_n xbar_n^T + diag(1, ..., 1, 0) / (C A)``.
 
-    With ``e = exp(-|m|)``, which never overflows, ``softplus(m) = max(m, 0) + log(1 + e)``, and ``sigmoid(m)`` is
-    ``1 / (1 + e)`` for positive m and ``e / (1 + e)`` else, and ``p (1 - p) = e / (1 + e)^2``.
+    With ``e = exp(m)``, ``softplus(m) = log(1 + e)`` and ``sigmoid(m) = e / (1 + e)``; where e would overflow they are m
+    and 1, long since. With ``e = exp(-|z|)``, ``p (1 - p) = e / (1 + e)^2``.
 
     C. M. Bishop, "Pattern Recognition and Machine Learning" (2006), 4.3.2 and 4.3.3; the minimum is that of
     scikit-learn's `LogisticRegression` with the same C.
@@ -138,32 +141,31 @@ class LogisticRegression(LinearClassifier):
         total: float | None = None,
     ) -> tuple[float, np.ndarray]:
         w, b = parameters[:-1], parameters[-1]
+        twice_w, twice_b = 2 * w, 2 * b
         loss, gradient = 0.0, np.zeros(len(parameters))
-        scratch = np.empty((4, min(BLOCK, len(X))))
+        scratch = np.empty((5, min(BLOCK, len(X))))
         for first in range(0, len(X), BLOCK):
             rows = slice(first, first + BLOCK)
             x = X[rows]
-            side, m, e, residual = scratch[:, : len(x)]
-            np.multiply(y[rows], -2.0, out=side)
-            side += 1.0  # 1 - 2 t
-            _scores(x, w, b, out=m)
-            m *= side
-            np.abs(m, out=e)
-            np.negative(e, out=e)
+            half, m, e, losses, residual = scratch[:, : len(x)]
+            np.subtract(0.5, y[rows], out=half)
+            np.matmul(x, twice_w, out=m)
+            m += twice_b
+            m *= half  # (1 - 2 t) z
+            np.minimum(m, _LARGE, out=e)
             np.exp(e, out=e)
-            np.greater(m, 0, out=residual)
-            np.maximum(residual, e, out=residual)  # 1 where m is positive, e else
-            np.maximum(m, 0, out=m)
-            m += np.log1p(e)  # softplus(m)
-            e += 1.0
-            residual /= e
-            residual *= side  # p - t
+            np.log1p(e, out=losses)
+            np.maximum(losses, m, out=losses)  # softplus(m)
+            np.add(e, 1, out=residual)
+            np.divide(e, residual, out=residual)
+            residual *= half  # half of p - t
             if weight is not None:
-                m *= weight[rows]
+                losses *= weight[rows]
                 residual *= weight[rows]
-            loss += np.add.reduce(m)
+            loss += np.add.reduce(losses)
             gradient[:-1] += residual @ x
             gradient[-1] += np.add.reduce(residual)
+        gradient *= 2
         own = float(len(X) if weight is None else weight.sum())
         loss /= own
         gradient /= own
@@ -194,7 +196,7 @@ class LogisticRegression(LinearClassifier):
         product, total = np.zeros(len(parameters)), 0.0
         for first in range(0, len(X), BLOCK):
             x, curvature, own = self._curvature(parameters, X, weight, slice(first, first + BLOCK))
-            curvature *= _scores(x, vector[:-1], vector[-1])
+            curvature *= x @ vector[:-1] + vector[-1]
             product[:-1] += curvature @ x
             product[-1] += curvature.sum()
             total += own
@@ -208,7 +210,7 @@ class LogisticRegression(LinearClassifier):
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """Some rows, their ``a p (1 - p)``, and the sum of their a."""
         x = X[rows]
-        e = np.exp(-np.abs(_scores(x, parameters[:-1], parameters[-1])))
+        e = np.exp(-np.abs(x @ parameters[:-1] + parameters[-1]))
         curvature = e / np.square(1 + e)
         if weight is None:
             return x, curvature, float(len(x))
@@ -246,10 +248,3 @@ class LogisticRegression(LinearClassifier):
         smaller, larger = e / (1 + e), 1 / (1 + e)
         second = z > 0
         return np.column_stack((np.where(second, smaller, larger), np.where(second, larger, smaller)))
-
-
-def _scores(x: np.ndarray, w: np.ndarray, b: float, out: np.ndarray | None = None) -> np.ndarray:
-    """``x @ w + b``; rows that are not in the cache come faster through einsum than through BLAS."""
-    z = np.einsum("ij,j->i", x, w, out=out)
-    z += b
-    return z

@@ -182,15 +182,13 @@ class MultilayerPerceptron(GradientClassifier):
                 delta *= slope(h[k])
         return loss, gradient
 
-    def hessian_product(
-        self, parameters: Arrays, vector: Arrays, X: Any, y: Any, sample_weight: Any = None
-    ) -> Arrays:
+    def hessian_product(self, parameters: Arrays, vector: Arrays, X: Any, y: Any, sample_weight: Any = None) -> Arrays:
         """The Hessian of `loss` times a vector, both lists of arrays like the parameters, without the Hessian."""
         X, y, weight = self._checked("hessian_product", parameters, X, y, sample_weight)
         if list(map(np.shape, vector)) != list(map(np.shape, parameters)):
             raise ValueError(
-                f"{type(self).__name__}.hessian_product: vector has arrays of the shapes {_shapes(vector)}, and must be "
-                f"shaped like the parameters, {_shapes(parameters)}"
+                f"{type(self).__name__}.hessian_product: vector has arrays of the shapes {_shapes(vector)}, and must "
+                f"be shaped like the parameters, {_shapes(parameters)}"
             )
         _, slope, bend = _ACTIVATIONS[self.activation]
         *h, logits = self._forward(parameters, X)
@@ -239,9 +237,9 @@ class MultilayerPerceptron(GradientClassifier):
         if not fits:
             wanted = ", ".join(f"({rows}, {width or 'n_classes'})" for rows, width in expected)
             raise ValueError(
-                f"{name}: parameters have the shapes {_shapes(parameters)}, and must be a list of arrays of {wanted}, for "
-                f"the {X.shape[1]} features of X and hidden_layer_sizes={self.hidden_layer_sizes}; the last row of each "
-                "is the bias"
+                f"{name}: parameters have the shapes {_shapes(parameters)}, and must be a list of arrays of {wanted}, "
+                f"for the {X.shape[1]} features of X and hidden_layer_sizes={self.hidden_layer_sizes}; the last row of "
+                "each is the bias"
             )
 
     def _check_architecture(self) -> None:
@@ -251,8 +249,8 @@ class MultilayerPerceptron(GradientClassifier):
         sizes = self.hidden_layer_sizes
         if not isinstance(sizes, Sequence) or not all(isinstance(n, numbers.Integral) and n >= 1 for n in sizes):
             raise ValueError(
-                f"{name}: hidden_layer_sizes must be a sequence of integers of at least 1, as (100, 50), or () for none; "
-                f"got {sizes!r}"
+                f"{name}: hidden_layer_sizes must be a sequence of integers of at least 1, as (100, 50), or () for "
+                f"none; got {sizes!r}"
             )
 
     def _check_arguments(self) -> None:

@@ -48,13 +48,22 @@ def test_peers_that_are_not_installed_are_left_out() -> None:
 
 def test_table_marks_what_is_missed_and_what_is_missing() -> None:
     values = {"hand": 1.0, harness.OURS: 2.0}
-    line = {"title": "W0 x", "unit": "ratio", "hand": 0.001, "values": values, "mark": 1.5, "met": False}
+    line = {
+        "title": "W0 x",
+        "unit": "ratio",
+        "hand": 0.001,
+        "values": values,
+        "marks": {harness.OURS: 1.5},
+        "met": False,
+    }
     table = harness.table([line]).splitlines()
     assert len(table[0]) == len(table[1])
-    assert table[1].split() == ["W0", "x", "1", "ms", "2.00", "-", "-", "-", "-", "<=", "1.50", "NO"]
+    assert table[1].split() == ["W0", "x", "1", "ms", "2.00", "-", "-", "-", "-", "-", "<=", "1.50", "NO"]
 
 
-@pytest.mark.parametrize("module", ["harness", "gradcheck_rates", "blame_rates", "year_prediction_data"])
+@pytest.mark.parametrize(
+    "module", ["harness", "gradcheck_rates", "blame_rates", "year_prediction_fit", "year_prediction_data"]
+)
 def test_what_the_command_line_calls_is_there(module):
     assert callable(importlib.import_module(f"benchmarks.{module}").main)
 
@@ -84,9 +93,17 @@ def test_a_step_that_fails_is_no_figure(capfd):
 @pytest.mark.parametrize(("peak", "verdict"), [(900.0, "yes"), (1600.0, "NO")])
 def test_the_mark_is_for_the_experiment(peak, verdict):
     lines = year_prediction_data.table(
-        [
-            year_prediction_data.Measured(name, 1.0, peak)
-            for name in ("first load, parses", year_prediction_data.CENTURY)
-        ]
+        [year_prediction_data.Measured(name, 1.0, peak) for name in ("first load", year_prediction_data.CENTURY)]
     ).splitlines()
     assert lines[-1].endswith(f"<= 1500: {verdict}") and "<=" not in lines[-2]
+
+
+def test_all_fits_reach_one_minimum(capsys):
+    from benchmarks import year_prediction_fit
+
+    assert year_prediction_fit.main(["--rows", "2000", "--rounds", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("1,799 rows of 90 features") or lines[0].startswith("1,800 rows of 90 features")
+    tight = [line.split() for line in lines if "1e-08" in line]
+    assert len(tight) == 4
+    assert all(float(line[-2]) < 1e-9 for line in tight)  # above the lowest loss

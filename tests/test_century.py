@@ -249,7 +249,7 @@ def test_everything_is_answered_by_the_numbers(solved):
     many = metrics["accuracy"]["SGD, many updates"]["training"]["accuracy"]
     assert many == pytest.approx(reference.score(again.train.X, again.train.t), abs=0.02)
 
-    example = metrics["gradient_checks"]["the sheet's example"]
+    example = metrics["gradient_checks"]["example"]
     assert example["db"] == pytest.approx(-0.2689414, abs=1e-7)
     assert all(check["verdict"] == "PASS" for check in metrics["gradient_checks"].values())
     assert all(check["worst_error_to_model"] < 1e-14 for check in metrics["gradient_checks"].values())

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import tinygrad_ml as tg
-from models import LogisticRegression, SoftmaxRegression
+from models import LogisticRegression, SoftmaxRegression, layered
 from tinygrad_ml.gradcheck import check_model
 
 MODELS = [LogisticRegression, SoftmaxRegression]
@@ -381,3 +381,17 @@ def test_steps_from_parameters_of_another_shape(kind, rng):
     X, y, theta = toy(kind, rng)
     with pytest.raises(ValueError, match=f"^{kind.__name__}.steps: parameters have shape .*, and must be"):
         kind(solver="gd").steps(X, y, parameters=theta[1:])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind, options", VARIANTS)
+def test_many_rows_block_by_block_by_layers_too(kind, options, weighted, rng):
+    X, y, theta = toy(kind, rng, 4500)
+    weight = rng.uniform(0, 3, len(X)) if weighted else None
+    by_layers = getattr(layered, kind.__name__)(**options)
+    loss, gradient = kind(**options).loss_gradient(theta, X, y, weight)
+    for model in (kind(**options), by_layers):
+        assert model.loss(theta, X, y, weight) == pytest.approx(loss, rel=1e-12)
+    theirs = by_layers.loss_gradient(theta, X, y, weight)
+    assert theirs[0] == pytest.approx(loss, rel=1e-12)
+    np.testing.assert_allclose(theirs[1], gradient, rtol=0, atol=1e-12 * np.abs(gradient).max())

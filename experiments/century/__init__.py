@@ -14,7 +14,7 @@ from tinygrad_ml.models import LogisticRegression
 
 import tinygrad_ml as tg
 
-from ..article import Article
+from ..article import Article, scientific
 from ..drawing import COLOURS, SPLITS, panels
 from ..setting import Setting
 from . import comparison, descent, gradient, layers, producer_effect
@@ -74,7 +74,7 @@ def _data(article: Article, setting: Setting, data: tg.data.YearPrediction) -> N
         ["row", "year", "century", "var1", "var2", "…", "var88", "var89", "var90"],
         f"The first and the last five of {rows:,} rows, with the first and the last of 90 features: 12 averages and 78 "
         "covariances of timbre. “century” is the label.",
-        dict.fromkeys(["var1", "var2", "var88", "var89", "var90"], ".5f"),
+        dict.fromkeys(["var1", "var2", "var88", "var89", "var90"], ".2f"),
     )
     figure, (left, right) = panels(1, 2, width=3.8, height=2.8)
     years = np.arange(data.year.min(), data.year.max() + 2)
@@ -130,9 +130,9 @@ def _standardisation(article: Article, setting: Setting, data: tg.data.YearPredi
         f"The deviations of the features reach from {songs.deviation.min():.3g} to {songs.deviation.max():.4g}. "
         "Descent by one rate for all needs them alike: the largest eigenvalue of the Hessian bounds the rate, and its "
         "ratio to the smallest tells how many updates it takes. At $\\theta = 0$ that ratio is "
-        f"{of_raw[1] / of_raw[0]:.1e} for the features as they are, and {of_scaled[1] / of_scaled[0]:.1e} for the "
-        "standardised ones. (The sheet's statistics are those of all rows that are not for the test; here rows held "
-        "out for validation are left out too.)"
+        f"{scientific(of_raw[1] / of_raw[0])} for the features as they are, and {of_scaled[1] / of_scaled[0]:.0f} for "
+        "the standardised ones. (The sheet's statistics are those of all rows that are not for the test; here rows "
+        "held out for validation are left out too.)"
     )
     # One song, standardised by itself and companions: how much its prediction depends on them.
     model = LogisticRegression(C=1.0).fit(songs.train.X[:20_000], songs.train.t[:20_000])
@@ -208,10 +208,10 @@ def _accuracies(
     article.answer(
         f"The parameters of part (g) have {accuracy['training']:.4f} on the training songs, "
         f"{accuracy['validation']:.4f} on the validation songs and {accuracy['test']:.4f} on the test songs; all "
-        f"models and intervals are in the table below. Validation less test is {100 * gap:+.2f} points (p = {p:.2g} if "
-        "songs were independent). After so few updates little is learned by heart, and a choice among nine by the "
-        "validation loss flatters it little. What remains: the validation songs were drawn at random from the training "
-        "rows and share artists with them, "
+        f"models and intervals are in the table below. Validation less test is {100 * gap:+.2f} points (p = "
+        f"{_small(p)} if songs were independent). After so few updates little is learned by heart, and a choice among "
+        "nine by the validation loss flatters it little. What remains: the validation songs were drawn at random from "
+        "the training rows and share artists with them, "
         + (
             "and in part of the file the test songs may do so too; "
             if "proportion" in data_split
@@ -230,7 +230,7 @@ def _accuracies(
     article.answer(
         f"scikit-learn, with its default penalty C = 1, has {values['training']:.4f}, {values['validation']:.4f} and "
         f"{values['test']:.4f}. `models.LogisticRegression(C=1)` minimises the same loss from the same start by "
-        f"derivatives written by hand, both by L-BFGS: the largest difference of a weight is {apart:.1e}, and "
+        f"derivatives written by hand, both by L-BFGS: the largest difference of a weight is {scientific(apart)}, and "
         f"{sum(differ.values())} of {sum(len(part) for part in songs.parts.values()):,} songs get another answer. On "
         f"the test, a hundred updates from a random start have {accuracy['test']:.4f}, longer descent from zeros "
         f"{longer.mean():.4f}: "
@@ -248,6 +248,10 @@ def _accuracies(
     comparison.table(article, setting, right)
     comparison.figure(article, setting, right)
     _verdict(article, right[network], right[theirs], setting, test_artists)
+
+
+def _small(p: float) -> str:
+    return f"{p:.2g}" if p >= 0.001 else scientific(p)
 
 
 def _difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
@@ -292,8 +296,8 @@ def _verdict(
         f"regression in {linear.mean():.4f}: layers "
         + (f"add {gain:.2f} points" if beats else f"add nothing ({gain:+.2f} points)")
         + f". {only_network:,} songs only the network gets right, {only_linear:,} only the linear model; if both were "
-        f"equally good, such a difference would come about with a probability of {p:.2g} (McNemar's exact test, songs "
-        "taken for independent). "
+        f"equally good, such a difference would come about with a probability of {_small(p)} (McNemar's exact test, "
+        "songs taken for independent). "
         + (
             f"A bootstrap that draws artists puts the gain between {interval[0]:+.2f} and {interval[1]:+.2f} points. "
             if interval

@@ -80,18 +80,19 @@ def table(article: Article, setting: Setting, right: Mapping[str, Mapping[str, n
         for part in PARTS:
             hits = of_parts[part]
             low, high = wilson(int(hits.sum()), len(hits))
-            row += [float(hits.mean()), f"{low:.4f} to {high:.4f}"]
+            row += [float(hits.mean()), (high - low) / 2]
         rows.append(row)
     for name, reported in REPORTED.items():
-        rows.append([name, *(cell for value in reported for cell in (value, ""))])
+        rows.append([name, *(cell for value in reported for cell in (value, None))])
     counts = [f"{len(next(iter(right.values()))[part]):,} {part}" for part in PARTS]
     article.table(
         "accuracy",
         rows,
-        ["model", *(cell for part in PARTS for cell in (part, f"95 % of {part}"))],
-        f"Accuracy on {counts[0]}, {counts[1]} and {counts[2]} songs, with Wilson's 95 % intervals, which take songs "
-        "for independent. The last two rows are printed on the sheet, for reference: they are of the real file"
+        ["model", *(cell for part in PARTS for cell in (part, f"± {part}"))],
+        f"Accuracy on {counts[0]}, {counts[1]} and {counts[2]} songs; ± is half of Wilson's 95 % interval, "
+        "which takes songs for independent. The last two rows are printed on the sheet, for reference: they are of the real file"
         + (", and these songs are synthetic." if setting.data is None else "."),
+        {name: ".4f" for part in PARTS for name in (part, f"± {part}")},
     )
     article.metrics["accuracy"] = {
         name: {

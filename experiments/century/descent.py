@@ -159,8 +159,11 @@ def _grid(article: Article, setting: Setting, songs: Songs, seed: int) -> tuple[
         "validation loss is chosen. The sheet's own search does not do what it says, in two ways:"
     )
     article.text(
-        "1. `run_gradient_descent(w0, b0, mu, max_iters=...)` passes no batch size, so that all nine runs have batches "
-        "of 100. 2. `w = w0` makes no copy, and `w -= mu * dw` writes into `w0`: each run goes on from the weights of "
+        "First, `run_gradient_descent(w0, b0, mu, max_iters=...)` passes no batch size, so that all nine runs have "
+        "batches of 100."
+    )
+    article.text(
+        "Second, `w = w0` makes no copy, and `w -= mu * dw` writes into `w0`: each run goes on from the weights of "
         "the run before it (only $b$ starts anew). The nine curves are one run of 900 updates in nine pieces, of which "
         "the later had more updates before them."
     )
