@@ -77,6 +77,15 @@ def test_what_is_split_is_read_in_blocks(monkeypatch, rng):
         assert np.array_equal(one.t, other.t)
 
 
+@pytest.mark.parametrize(("part", "rows"), [("training", slice(0, 90)), ("test", slice(90, 100))])
+def test_parts_without_both_centuries_are_named(part, rows, rng):
+    year = np.tile([1990, 2005], 50)
+    year[rows] = 1990
+    data = YearPrediction(rng.normal(size=(100, 3)), year, slice(0, 90), slice(90, 100), "")
+    with pytest.raises(ValueError, match=f"the {part} part has .* of 100 songs, and not both centuries"):
+        songs.split(data, rng)
+
+
 # Prediction, cost, derivative
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from ..article import Article
-from ..drawing import COLOURS, MARKERS, panels
+from ..drawing import MARKERS, SPLITS, panels
 from ..setting import Setting
 from .songs import Part, Songs
 
@@ -89,8 +89,8 @@ def table(article: Article, setting: Setting, right: Mapping[str, Mapping[str, n
         "accuracy",
         rows,
         ["model", *(cell for part in PARTS for cell in (part, f"± {part}"))],
-        f"Accuracy on {counts[0]}, {counts[1]} and {counts[2]} songs; ± is half of Wilson's 95 % interval, "
-        "which takes songs for independent. The last two rows are printed on the sheet, for reference: they are of the real file"
+        f"Accuracy on {counts[0]}, {counts[1]} and {counts[2]} songs; ± is half of Wilson's 95 % interval, which takes "
+        "songs for independent. The last two rows are printed on the sheet, for reference: they are of the real file"
         + (", and these songs are synthetic." if setting.data is None else "."),
         {name: ".4f" for part in PARTS for name in (part, f"± {part}")},
     )
@@ -110,7 +110,8 @@ def figure(article: Article, setting: Setting, right: Mapping[str, Mapping[str, 
     """The accuracies as marks with bars."""
     names = [*right, *REPORTED]
     drawing, ax = panels(width=7.2, height=0.42 * len(names) + 1.1)
-    for k, (part, colour, marker) in enumerate(zip(PARTS, COLOURS, MARKERS, strict=False)):
+    for k, (part, marker) in enumerate(zip(PARTS, MARKERS, strict=False)):
+        colour = SPLITS[part]["color"]
         place = -np.arange(len(names)) + 0.22 * (1 - k)
         hits = [right[name][part] for name in right]
         value = np.array([h.mean() for h in hits])

@@ -61,10 +61,24 @@ def split(data: tg.data.YearPrediction, rng: np.random.Generator) -> Songs:
     """Choose validation rows at random among those that are to train, and standardise.
 
     Rows are read in blocks: of a file, which is mapped into memory, no more is copied than the standardised features.
+
+    Raises
+    ------
+    ValueError
+        Where a part has not both centuries.
     """
     border = data.train.stop
     is_validation = np.zeros(border, dtype=bool)
     is_validation[rng.permutation(border)[: round(VALIDATION_SHARE * border)]] = True
+
+    t = century(data.year)
+    labels = {"training": t[:border][~is_validation], "validation": t[:border][is_validation], "test": t[border:]}
+    for name, of_part in labels.items():
+        if len(np.unique(of_part)) < 2:
+            raise ValueError(
+                f"the {name} part has {len(of_part)} of {len(data):,} songs, and not both centuries; give a file with "
+                "more songs"
+            )
 
     scaler = StandardScaler()
     for rows, held_out in tg.data.minibatches(data.X[:border], is_validation, batch_size=BLOCK, shuffle=False):
@@ -79,12 +93,11 @@ def split(data: tg.data.YearPrediction, rng: np.random.Generator) -> Songs:
             filled += len(new)
         return out
 
-    t = century(data.year)
     X_train, X_test = data.X[data.train], data.X[data.test]
     return Songs(
-        Part(standardised(X_train, ~is_validation), t[:border][~is_validation]),
-        Part(standardised(X_train, is_validation), t[:border][is_validation]),
-        Part(standardised(X_test, np.ones(len(X_test), dtype=bool)), t[border:]),
+        Part(standardised(X_train, ~is_validation), labels["training"]),
+        Part(standardised(X_train, is_validation), labels["validation"]),
+        Part(standardised(X_test, np.ones(len(X_test), dtype=bool)), labels["test"]),
         scaler.mean_,
         scaler.scale_,
     )
