@@ -172,7 +172,7 @@ def _validation(article: Article, setting: Setting, songs: Songs) -> None:
     article.answer(
         "Each time a choice is made by an accuracy, luck is chosen with it, and that accuracy tells too much from then "
         f"on. The worst case: of {tries:,} models that toss coins the best is right in {scores.max():.2%} of {test:,} "
-        f"test songs, and the first in {scores[0]:.2%}; on new songs all have 50 %. Rates, batches, widths and the "
+        f"test songs, and the first in {scores[0]:.2%}; on new songs all have 50%. Rates, batches, widths and the "
         "number of updates are therefore chosen by the validation songs, which may be worn out; the test songs judge "
         "once, at the end."
     )
@@ -189,12 +189,12 @@ def _accuracies(
 ) -> None:
     """Parts (h) and (i), and layers; the table comes last, when all models are there."""
     sheet = "SGD, 100 updates"
-    ours, theirs, network = "LogisticRegression of models", "scikit-learn's LogisticRegression", "layers"
+    ours, theirs, network = "ours, by L-BFGS", "scikit-learn", "layers"
     frequent = 1.0 if np.mean(songs.train.t) >= 0.5 else -1.0
     linear = LogisticRegression(C=1.0, max_iter=500).fit(songs.train.X, songs.train.t)
     reference = sklearn.linear_model.LogisticRegression(max_iter=500).fit(songs.train.X, songs.train.t)
     models: dict[str, comparison.Logits] = {
-        "the more frequent century": lambda X: np.full(len(X), frequent),
+        "more frequent century": lambda X: np.full(len(X), frequent),
         sheet: lambda X: X @ found["updates of the sheet"][:-1] + found["updates of the sheet"][-1],
         "SGD, many updates": lambda X: X @ found["many updates"][:-1] + found["many updates"][-1],
         ours: linear.decision_function,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -17,10 +18,11 @@ Logits = Callable[[np.ndarray], np.ndarray]
 
 #: The accuracies that the sheet prints, of the real file.
 REPORTED = {
-    "SGD, reported by the sheet": (0.7107259828625987, 0.71514, 0.7072825876428434),
-    "scikit-learn, reported by the sheet": (0.7323979067715698, 0.73642, 0.7265736974627155),
+    "SGD (reported)": (0.7107259828625987, 0.71514, 0.7072825876428434),
+    "scikit-learn (reported)": (0.7323979067715698, 0.73642, 0.7265736974627155),
 }
-PARTS = ("training", "validation", "test")
+#: Each part, and the head of the column of its intervals.
+PARTS = {"training": "± train", "validation": "± val", "test": "± test"}
 
 
 def wilson(right: int, songs: int) -> tuple[float, float]:
@@ -88,11 +90,11 @@ def table(article: Article, setting: Setting, right: Mapping[str, Mapping[str, n
     article.table(
         "accuracy",
         rows,
-        ["model", *(cell for part in PARTS for cell in (part, f"± {part}"))],
+        ["model", *itertools.chain.from_iterable(PARTS.items())],
         f"Accuracy on {counts[0]}, {counts[1]} and {counts[2]} songs; ± is half of Wilson's 95 % interval, which takes "
-        "songs for independent. The last two rows are printed on the sheet, for reference: they are of the real file"
+        "songs for independent. The rows “reported” are printed on the sheet, for reference: they are of the real file"
         + (", and these songs are synthetic." if setting.data is None else "."),
-        {name: ".4f" for part in PARTS for name in (part, f"± {part}")},
+        dict.fromkeys([*PARTS, *PARTS.values()], ".4f"),
     )
     article.metrics["accuracy"] = {
         name: {

@@ -109,7 +109,15 @@ def report(article: Article, setting: Setting, songs: Songs) -> None:
         forward, central = differences(loss, at, h), differences(loss, at, h, is_central=True)
         by_engine = tg.grad(loss)(at)
         by_model = LogisticRegression().gradient(at, X, t)
-        rows.append([name, h, db, forward[-1], *(np.max(np.abs(ours - g)) for g in (forward, central, by_engine))])
+        rows.append(
+            [
+                name.partition(",")[0],
+                h,
+                db,
+                forward[-1],
+                *(np.max(np.abs(ours - g)) for g in (forward, central, by_engine)),
+            ]
+        )
         checks[name] = {
             "db": db,
             "db_forward": forward[-1],

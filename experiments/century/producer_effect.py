@@ -106,7 +106,7 @@ def report(article: Article, setting: Setting) -> None:
         ["model", "split", "test", "new artists", "difference", "standard error"],
         f"Accuracy in the test and on songs by artists never heard: means over {repeats} draws of {rows:,} synthetic "
         "songs, and the standard error of the difference.",
-        {"test": ".4f", "new artists": ".4f", "difference": "+.4f"},
+        {"test": ".4f", "new artists": ".4f", "difference": "+.4f", "standard error": ".4f"},
     )
     points = {
         key: f"${100 * gap.mean():+.1f} \\pm {100 * gap.std(ddof=1) / repeats**0.5:.1f}$" for key, gap in gaps.items()
