@@ -32,43 +32,46 @@ DIGITS = 12
 _SAMPLES, _FEATURES, _CLASSES = 24, 4, 3
 
 
+Draw = Callable[[np.random.Generator], np.ndarray]
+
+
 class Case(NamedTuple):
     """A model by hand, the same composed of layers, and targets for it."""
 
     model: Any
     layers: Any
-    targets: Callable[[np.random.Generator], np.ndarray]
+    targets: Draw
 
 
-def _signs(rng: np.random.Generator) -> np.ndarray:
-    return rng.choice([-1.0, 1.0], (_SAMPLES, _CLASSES))
+def _signs(*shape: int) -> Draw:
+    return lambda rng: rng.choice([-1.0, 1.0], (_SAMPLES, *shape))
 
 
-def _codes(n_classes: int) -> Callable[[np.random.Generator], np.ndarray]:
+def _codes(n_classes: int) -> Draw:
     return lambda rng: rng.permutation(np.arange(_SAMPLES) % n_classes)
 
 
-#: Of each model the targets, and the settings with which it is checked.
-_SETTINGS: dict[type, tuple[Callable[[np.random.Generator], np.ndarray], list[dict[str, Any]]]] = {
-    LeastSquaresClassifier: (_signs, [{}, {"alpha": 0.5}]),
-    LogisticRegression: (_codes(2), [{}, {"C": 0.5}]),
-    SoftmaxRegression: (_codes(_CLASSES), [{}, {"C": 0.5}, {"C": 0.5, "reduction": "sum"}]),
-    MultilayerPerceptron: (
-        _codes(_CLASSES),
-        [
+#: The settings with which each model is checked, and targets for them.
+_SETTINGS: dict[type, list[tuple[dict[str, Any], Draw]]] = {
+    LeastSquaresClassifier: [({}, _signs()), ({"alpha": 0.5}, _signs()), ({"alpha": 0.5}, _signs(_CLASSES))],
+    LogisticRegression: [({}, _codes(2)), ({"C": 0.5}, _codes(2))],
+    SoftmaxRegression: [(given, _codes(_CLASSES)) for given in ({}, {"C": 0.5}, {"C": 0.5, "reduction": "sum"})],
+    MultilayerPerceptron: [
+        (given, _codes(_CLASSES))
+        for given in (
             {"hidden_layer_sizes": ()},
             {"hidden_layer_sizes": (5, 4), "activation": "relu", "alpha": 0.5},
             {"hidden_layer_sizes": (5, 4), "activation": "tanh", "alpha": 0.5},
-        ],
-    ),
+        )
+    ],
 }
 MODELS = {kind.__name__: kind for kind in _SETTINGS}
 
 
 def cases(name: str) -> list[Case]:
     """What is checked of the model of this name, one of `MODELS`."""
-    targets, settings = _SETTINGS[MODELS[name]]
-    return [Case(MODELS[name](**given), getattr(layered, name)(**given), targets) for given in settings]
+    by_hand, by_layers = MODELS[name], getattr(layered, name)
+    return [Case(by_hand(**given), by_layers(**given), draw) for given, draw in _SETTINGS[by_hand]]
 
 
 def check_case(case: Case, seed: int) -> Report:

@@ -9,8 +9,8 @@ Each has the name, the arguments, the layout of the parameters and the start of 
 >>> X, t, theta = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1]), np.array([1.0, -1.5])
 >>> for model in (layered.LogisticRegression(C=1.0), ByHand(C=1.0)):
 ...     print(model.gradient(theta, X, t).round(4))
-[ 0.1707  0.    ]
-[ 0.1707  0.    ]
+[0.2688 0.    ]
+[0.2688 0.    ]
 """
 
 from __future__ import annotations
@@ -36,13 +36,19 @@ BLOCK = 2048
 _REFINEMENTS = 2
 
 
+def _by_reduction(kind: Any) -> dict[str, Any]:
+    return {reduction: kind(reduction=reduction) for reduction in ("sum", "none")}
+
+
 class _Layered(GradientClassifier):
     """What layers, the engine and the optimizers do instead of formulas and solvers."""
 
-    #: The kind of loss, a module that is made with a `reduction`.
-    _criterion: Any
-    #: Whether the loss is the sum over the samples, and not their mean.
-    _is_sum = False
+    #: The losses of the samples, by reduction: their "sum", or "none".
+    _criterion: dict[str, Any]
+
+    def _scale(self, total: float) -> float:
+        """What the sum of the losses is multiplied by, where the samples weigh `total`; by default to their mean."""
+        return 1 / total
 
     def _strength(self, own: float, total: float) -> float:
         """Half of this times the squared weights is added to the loss of samples of the weight `own` among `total`."""
@@ -64,17 +70,15 @@ class _Layered(GradientClassifier):
     def _loss(self, parameters: Any, X: Any, y: Any, weight: Any) -> Any:
         total = _total(X, weight)
         network = tg.nn.Sequential(*self._layers(parameters))
-        return self._part(network, X, y, weight, total) + self._penalty(network, total, total)
+        return self._scale(total) * self._sum(network, X, y, weight) + self._penalty(network, total, total)
 
-    def _part(self, network: tg.nn.Sequential, X: Any, y: Any, weight: Any, total: float) -> Any:
-        """What these samples add to the loss of data of the weight `total`."""
+    def _sum(self, network: tg.nn.Sequential, X: Any, y: Any, weight: Any) -> Any:
+        """The sum of the losses of the samples, times their weights."""
         outputs, targets = network(X), self._as_criterion_takes(y)
-        if weight is None and not self._is_sum and total == len(X):
-            return self._criterion(reduction="mean")(outputs, targets)
-        losses = self._criterion(reduction="sum" if weight is None else "none")(outputs, targets)
-        if weight is not None:
-            losses = (losses * weight.reshape(-1, *(1,) * (losses.ndim - 1))).sum()
-        return losses if self._is_sum else losses / total
+        if weight is None:
+            return self._criterion["sum"](outputs, targets)
+        losses = self._criterion["none"](outputs, targets)
+        return (losses * weight.reshape(-1, *(1,) * (losses.ndim - 1))).sum()
 
     def _penalty(self, network: tg.nn.Sequential, own: float, total: float) -> Any:
         strength = self._strength(own, total)
@@ -103,12 +107,12 @@ class _Layered(GradientClassifier):
     ) -> float:
         """Add the gradient of the loss to that of the network's parameters, block by block, and return the loss."""
         own = _total(X, weight)
-        loss = 0.0
+        loss, scale = 0.0, self._scale(own)
         for first in range(0, len(X), BLOCK):
             rows = slice(first, first + BLOCK)
-            part = self._part(network, X[rows], y[rows], None if weight is None else weight[rows], own)
-            part.backward()
-            loss += float(part.data)
+            part = self._sum(network, X[rows], y[rows], None if weight is None else weight[rows])
+            part.backward(scale)
+            loss += scale * float(part.data)
         penalty = self._penalty(network, own, own if total is None else total)
         if isinstance(penalty, tg.Tensor):
             penalty.backward()
@@ -173,14 +177,13 @@ class LeastSquaresClassifier(_Layered, least_squares.LeastSquaresClassifier):
     its rounding errors. That squares the condition of the data, which the model by hand does not.
     """
 
-    _criterion = tg.nn.MSELoss
-    _is_sum = True
+    _criterion = _by_reduction(tg.nn.MSELoss)
+
+    def _scale(self, total: float) -> float:
+        return 0.5
 
     def _strength(self, own: float, total: float) -> float:
         return self.alpha
-
-    def _part(self, network: tg.nn.Sequential, X: Any, y: Any, weight: Any, total: float) -> Any:
-        return super()._part(network, X, y, weight, total) / 2
 
     def _as_criterion_takes(self, y: Any) -> Any:
         return y if y.ndim == 2 else y[:, None]
@@ -199,7 +202,7 @@ class LeastSquaresClassifier(_Layered, least_squares.LeastSquaresClassifier):
 class LogisticRegression(_Layered, logistic_regression.LogisticRegression):
     """`tinygrad_ml.models.LogisticRegression` as `nn.Linear` and `nn.BCEWithLogitsLoss`."""
 
-    _criterion = tg.nn.BCEWithLogitsLoss
+    _criterion = _by_reduction(tg.nn.BCEWithLogitsLoss)
 
     def _strength(self, own: float, total: float) -> float:
         return 1 / (self.C * total)
@@ -211,14 +214,13 @@ class LogisticRegression(_Layered, logistic_regression.LogisticRegression):
 class SoftmaxRegression(_Layered, softmax_regression.SoftmaxRegression):
     """`tinygrad_ml.models.SoftmaxRegression` as `nn.Linear` and `nn.CrossEntropyLoss`."""
 
-    _criterion = tg.nn.CrossEntropyLoss
+    _criterion = _by_reduction(tg.nn.CrossEntropyLoss)
 
-    @property
-    def _is_sum(self) -> bool:  # type: ignore[override]
-        return self.reduction == "sum"
+    def _scale(self, total: float) -> float:
+        return 1.0 if self.reduction == "sum" else 1 / total
 
     def _strength(self, own: float, total: float) -> float:
-        return (own if self._is_sum else 1) / (self.C * total)
+        return (own if self.reduction == "sum" else 1) / (self.C * total)
 
 
 class MultilayerPerceptron(_Layered, multilayer_perceptron.MultilayerPerceptron):
@@ -226,7 +228,7 @@ class MultilayerPerceptron(_Layered, multilayer_perceptron.MultilayerPerceptron)
     `nn.CrossEntropyLoss`.
     """
 
-    _criterion = tg.nn.CrossEntropyLoss
+    _criterion = _by_reduction(tg.nn.CrossEntropyLoss)
 
     def _strength(self, own: float, total: float) -> float:
         return self.alpha / total

@@ -44,6 +44,8 @@ class LinearClassifier(GradientClassifier):
         raise NotImplementedError
 
     def _check_parameters(self, name: str, parameters: Any, X: np.ndarray) -> None:
+        if not hasattr(parameters, "shape"):
+            raise TypeError(f"{name}: parameters must be an array, got {type(parameters).__name__}; use np.asarray")
         shape, rows = np.shape(parameters), X.shape[1] + 1
         if len(shape) not in self._ndims or shape[0] != rows:
             expected = " or ".join({1: f"({rows},)", 2: f"({rows}, n_classes)"}[ndim] for ndim in self._ndims)

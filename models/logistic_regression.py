@@ -27,8 +27,8 @@ class LogisticRegression(LinearClassifier):
       ``p - t = (1 - 2 t) sigmoid(m)``;
     - Hessian: ``1/A sum_n a_n p_n (1 - p_n) xbar_n xbar_n^T + diag(1, ..., 1, 0) / (C A)``.
 
-    With ``e = exp(m)``, ``softplus(m) = log(1 + e)`` and ``sigmoid(m) = e / (1 + e)``; where e would overflow they are m
-    and 1, long since. With ``e = exp(-|z|)``, ``p (1 - p) = e / (1 + e)^2``.
+    With ``e = exp(m)``, ``softplus(m) = log(1 + e)`` and ``sigmoid(m) = e / (1 + e)``; long before e overflows they are
+    m and 1. With ``e = exp(-|z|)``, ``p (1 - p) = e / (1 + e)^2``.
 
     C. M. Bishop, "Pattern Recognition and Machine Learning" (2006), 4.3.2 and 4.3.3; the minimum is that of
     scikit-learn's `LogisticRegression` with the same C.

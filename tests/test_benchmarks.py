@@ -18,9 +18,10 @@ WORKLOADS = [workload for name in harness.FILES for workload in harness.load(nam
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.title)
 def test_agrees_with_hand(workload: harness.Workload) -> None:
-    contenders = {name: workload.contenders[name] for name in ("hand", harness.OURS)}
+    own = [name for name in ("hand", harness.OURS, harness.ANALYTIC) if name in workload.contenders]
+    contenders = {name: workload.contenders[name] for name in own}
     steps = harness.prepare(dataclasses.replace(workload, contenders=contenders), workload.small())
-    assert list(steps) == ["hand", harness.OURS]
+    assert list(steps) == own and own[:2] == ["hand", harness.OURS]
 
 
 def test_a_wrong_gradient_is_not_timed() -> None:
@@ -59,6 +60,15 @@ def test_table_marks_what_is_missed_and_what_is_missing() -> None:
     table = harness.table([line]).splitlines()
     assert len(table[0]) == len(table[1])
     assert table[1].split() == ["W0", "x", "1", "ms", "2.00", "-", "-", "-", "-", "-", "<=", "1.50", "NO"]
+
+
+@pytest.mark.parametrize("ours, analytic, met", [(1.0, 0.6, True), (1.01, 0.5, False), (0.5, 0.61, False)])
+def test_both_marks_must_be_met(ours: float, analytic: float, met: bool) -> None:
+    times = {"hand": [2.0, 3.0], harness.OURS: [9.0, 2 * ours], harness.ANALYTIC: [2 * analytic]}
+    workload = dataclasses.replace(harness.load("W2")[-1], measure=lambda workload, rounds: times)
+    line = harness.figures(workload, 2)
+    assert line["met"] is met
+    assert f"<= {workload.mark:.2f}, {workload.analytic_mark:.2f}" in harness.table([line])
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,19 @@ def test_functions_of_more_than_one_result(f: Any) -> None:
         along(f, [np.array([1.0, 2.0])], [np.ones(2)])
 
 
+def test_transforms_inside_of_the_function(rng: np.random.Generator) -> None:
+    x, u, v = rng.standard_normal((3, 4))
+
+    def slope(x: Any) -> Any:
+        return np.sum(tg.grad(lambda p: np.sum(np.tanh(p) ** 3) + np.prod(p))(x) * v)
+
+    product = tg.hvp(lambda p: np.sum(np.tanh(p) ** 3) + np.prod(p), x, v)
+    assert along(slope, [x], [u]).value == pytest.approx(u @ product, rel=1e-13)
+    assert along(lambda x: np.sum(np.diag(tg.jacobian(np.exp)(x)) * v), [x], [u]).value == pytest.approx(
+        np.sum(np.exp(x) * u * v), rel=1e-13
+    )
+
+
 def test_nothing_moves() -> None:
     x = tg.Tensor([1.0, 2.0], requires_grad=True)
     with watching():

@@ -2,10 +2,12 @@
 
 import itertools
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 import sklearn.datasets
+from scipy.sparse import csr_array
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -34,10 +36,14 @@ def on_file(array, path):
     return mapped
 
 
+def minibatches_module():
+    return sys.modules["tinygrad_ml.data.minibatches"]  # the package has a function of the same name
+
+
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of 10 rows of `numbered`, and about 4 blocks at once."""
-    module = sys.modules["tinygrad_ml.data.minibatches"]
+    module = minibatches_module()
     monkeypatch.setattr(module, "BLOCK_BYTES", 240)
     monkeypatch.setattr(module, "POOL_BYTES", 960)
 
@@ -121,6 +127,20 @@ def test_files_are_read_in_blocks_from_all_places(rng, tmp_path, small_blocks):
     assert np.mean(gaps) > 2, "blocks that are read together are seldom neighbours"
 
 
+def test_a_file_larger_than_memory_would_do(rng, tmp_path):
+    path, rows = tmp_path / "X", 750_000
+    with open(path, "wb") as file:
+        file.truncate(rows * 100 * 8)  # 600 MB, of which the disk holds none
+    batches = tg.data.minibatches(np.memmap(path, "f8", "r", shape=(rows, 100)), np.arange(rows), rng=rng)
+    pool = minibatches_module().POOL_BYTES
+    tracemalloc.start()
+    seen = sum(len(y) for _, y in itertools.islice(batches, 3 * pool // (32 * 100 * 8)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert seen * 100 * 8 > 2.9 * pool
+    assert pool < peak < 3 * pool
+
+
 def test_rows_in_memory_are_not_taken_from_blocks(rng, small_blocks):
     assert min(gaps_in_pools(tg.data.minibatches(*numbered(1000), batch_size=10, rng=rng))) > 20
 
@@ -171,8 +191,15 @@ def test_batches_tell_what_they_are():
         ),
         ((np.ones((0, 2)),), {}, ValueError, r"shapes \(0, 2\), and no rows"),
         ((np.float64(1),), {}, ValueError, r"shapes \(\), and each must have rows"),
-        ((np.ones(3),), {"batch_size": 0}, ValueError, r"batch_size=0 must be at least 1"),
-        ((np.ones(3),), {"batch_size": 1.5}, TypeError, r"batch_size=1.5 must be a whole number"),
+        (
+            (csr_array(np.eye(3)), np.ones(3)),
+            {},
+            ValueError,
+            r"shapes \(\), \(3,\), .* of a sparse matrix take toarray",
+        ),
+        ((np.ma.masked_equal([1, 2, 3], 2),), {}, ValueError, "masked values would count as the others; fill them"),
+        ((np.ones(3),), {"batch_size": 0}, ValueError, "batch_size must be a whole number from 1, got 0"),
+        ((np.ones(3),), {"batch_size": 1.5}, ValueError, "batch_size must be a whole number from 1, got 1.5"),
         ((np.ones(3),), {"batch_size": 4, "drop_last": True}, ValueError, r"leaves no batch: 3 rows and batch_size=4"),
     ],
 )
@@ -430,13 +457,18 @@ def test_few_synthetic_songs(rows, rng):
 @pytest.mark.parametrize(
     ("make", "arguments", "message"),
     [
-        (make_spirals, {"n": 0}, "make_spirals: n=0 must be at least 1"),
-        (make_spirals, {"classes": 0}, "make_spirals: classes=0 must be at least 1"),
+        (make_spirals, {"n": 0}, "make_spirals: n must be a whole number from 1, got 0"),
+        (make_spirals, {"classes": 0}, "make_spirals: classes must be a whole number from 1, got 0"),
+        (make_spirals, {"classes": 1.5}, "make_spirals: classes must be a whole number from 1, got 1.5"),
         (make_spirals, {"noise": -0.1}, "make_spirals: noise=-0.1 must be at least 0"),
-        (make_sequences, {"n": -1}, "make_sequences: n=-1 must be at least 1"),
-        (make_sequences, {"length": 1}, "make_sequences: length=1 must be at least 2"),
-        (make_sequences, {"symbols": 2}, "make_sequences: symbols=2 must be at least 3"),
-        (make_year_prediction_like, {"rows": 9}, "make_year_prediction_like: rows=9 must be at least 10"),
+        (make_sequences, {"n": -1}, "make_sequences: n must be a whole number from 1, got -1"),
+        (make_sequences, {"length": 1}, "make_sequences: length must be a whole number from 2, got 1"),
+        (make_sequences, {"symbols": 2}, "make_sequences: symbols must be a whole number from 3, got 2"),
+        (
+            make_year_prediction_like,
+            {"rows": 9},
+            "make_year_prediction_like: rows must be a whole number from 10, got 9",
+        ),
     ],
 )
 def test_sizes_that_make_no_data(make, arguments, message):

@@ -1,9 +1,11 @@
 """Modules as estimators: scikit-learn's contract, what is learned, and what is refused."""
 
+import functools
 import pickle
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_classification
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -155,6 +157,18 @@ def test_batches_are_of_nearly_equal_sizes(rng):
     assert model.module_.seen[False] == [65]
 
 
+def test_the_module_is_left_in_evaluation_mode(rng):
+    # Training gives modules their modes back, and a new module's is that of training.
+    def with_dropout(n_features, n_outputs, rng):
+        return tg.nn.Sequential(tg.nn.Dropout(0.5, rng=rng), tg.nn.Linear(n_features, n_outputs, rng=rng))
+
+    X, y = toy(NeuralRegressor, rng)
+    model = NeuralRegressor(with_dropout, max_epochs=1, validation_fraction=0.5).fit(X, y)
+    for _ in range(2):
+        np.testing.assert_array_equal(model.module_(X).numpy()[:, 0], model.predict(X))
+        model.partial_fit(X, y)
+
+
 def test_what_is_held_out_is_not_trained_with(rng):
     X, y = toy(NeuralRegressor, rng, 100)
     model = NeuralRegressor(Noting, validation_fraction=0.2, batch_size=80, max_epochs=4).fit(X, y)
@@ -250,7 +264,132 @@ def test_progress_is_shown_when_asked_for(rng, capsys):
     NeuralRegressor(max_epochs=2).fit(X, y)
     assert capsys.readouterr() == ("", "")
     NeuralRegressor(max_epochs=2, verbose=True).fit(X, y)
-    assert "NeuralRegressor: 100%" in capsys.readouterr().err
+    assert "epoch 2: 100%" in capsys.readouterr().err
+
+
+# Weights of samples
+
+
+def weighted_toy(kind, rng):
+    X, y = toy(kind, rng, 40)
+    return X, (y + (rng.random(40) < 0.3)) % 2 if kind is NeuralClassifier else y + rng.normal(size=40)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_weighted_samples_have_the_optimum_of_scikit_learn(kind, rng):
+    X, y = weighted_toy(kind, rng)
+    weights = rng.integers(0, 4, 40)
+    model = kind(linear, optimizer=lbfgs, batch_size=50, max_epochs=3)
+    if kind is NeuralClassifier:
+        reference = LogisticRegression(C=1e9, max_iter=5000, tol=1e-10).fit(X, y, weights)
+        answers = [m.predict_proba(X) for m in (model.fit(X, y, weights), model.fit(X, y, 1e6 * weights), reference)]
+    else:
+        reference = LinearRegression().fit(X, y, weights)
+        answers = [m.predict(X) for m in (model.fit(X, y, weights), model.fit(X, y, 1e6 * weights), reference)]
+    for answer in answers[:2]:
+        np.testing.assert_allclose(answer, answers[2], atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e308])
+def test_only_the_ratios_of_weights_matter(scale, rng):
+    # The sum of large weights is infinite, and all of them became zero.
+    X, y = weighted_toy(NeuralRegressor, rng)
+    ones, scaled = (
+        NeuralRegressor(max_epochs=2, random_state=0).fit(X, y, weights) for weights in (None, scale + 0 * y)
+    )
+    np.testing.assert_allclose(scaled.predict(X), ones.predict(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_weight_of_zero_is_as_if_a_sample_were_not_there(method, kind, rng):
+    X, y = weighted_toy(kind, rng)
+    weights = rng.random(40) * (np.arange(40) % 3 > 0)
+    model, other = (kind(batch_size=7, max_epochs=3, validation_fraction=0.2, random_state=0) for _ in range(2))
+    getattr(model, method)(X, y, sample_weight=weights)
+    chosen = weights > 0
+    getattr(other, method)(X[chosen], y[chosen], sample_weight=weights[chosen])
+    assert model.history_ == other.history_
+    np.testing.assert_array_equal(model.predict(X), other.predict(X))
+
+
+def test_minibatches_have_the_weighted_gradient_on_average(rng):
+    X, y, weights = rng.normal(size=(40, 3)), rng.normal(size=40), rng.random(40)
+    start = tg.nn.Linear(3, 1, bias=False, rng=0)
+    model = NeuralRegressor(start, optimizer="sgd", learning_rate=1e-7, batch_size=4, max_epochs=1)
+    model.fit(X, y, weights)
+    residual = X @ start.weight.numpy()[0] - y
+    gradient = 2 * (weights * residual) @ X / weights.sum()
+    moved = (model.module_.weight.numpy() - start.weight.numpy())[0] / -1e-7
+    np.testing.assert_allclose(moved, 10 * gradient, rtol=1e-4)
+
+
+def test_what_is_held_out_is_weighted_too(rng):
+    X, y, weights = rng.normal(size=(40, 3)), rng.normal(size=40), rng.random(40)
+    model = NeuralRegressor(linear, validation_fraction=0.5, optimizer="sgd", learning_rate=1e-12, max_epochs=1)
+    held_out = []
+
+    def squares(outputs, targets, reduction):
+        if not outputs.requires_grad:
+            held_out.extend(targets[:, 0])
+        return tg.functional.mse_loss(outputs, targets, reduction)
+
+    model.set_params(loss=squares, batch_size=40).fit(X, y, weights)
+    losses, is_held_out = (model.predict(X) - y) ** 2, np.isin(y, held_out)
+    for name, part in (("loss", ~is_held_out), ("validation_loss", is_held_out)):
+        np.testing.assert_allclose(model.history_[name], [np.average(losses[part], weights=weights[part])], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [tg.functional.mse_loss, tg.nn.MSELoss(), functools.partial(tg.functional.huber_loss, delta=1e9)],
+    ids=["function", "module", "partial"],
+)
+def test_losses_that_can_be_weighted(loss, rng):
+    X, Y, weights = rng.normal(size=(40, 3)), rng.normal(size=(40, 2)), rng.random(40)
+    model = NeuralRegressor(linear, loss=loss, optimizer=lbfgs, batch_size=40, max_epochs=3, dtype=np.float64)
+    np.testing.assert_allclose(
+        model.fit(X, Y, weights).predict(X), LinearRegression().fit(X, Y, weights).predict(X), atol=1e-5
+    )
+    assert getattr(loss, "reduction", "mean") == "mean"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "weights", "error", "message"),
+    [
+        ({}, [-1] + [1] * 39, ValueError, "sample_weight must not be negative, nor zero for all .* from -1 to 1"),
+        ({"loss": lambda outputs, targets: 0}, [1] * 40, TypeError, "loss must take reduction='none', as .* got <func"),
+        ({"loss": np.add}, [1] * 40, TypeError, "loss must take reduction='none', as .* got <ufunc 'add'>"),
+        (
+            {"loss": lambda outputs, targets, reduction: outputs.mean()},
+            [1] * 40,
+            ValueError,
+            r"reduction='none' the loss of 20 samples must have that many rows, got shape \(\)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", BOTH)
+def test_weights_that_make_no_sense(kind, arguments, weights, error, message, rng):
+    with pytest.raises(error, match=f"{kind.__name__}: .*{message}"):
+        kind(**arguments).fit(*weighted_toy(kind, rng), weights)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_some_sample_must_have_a_weight(kind, rng):
+    with pytest.raises(ValueError, match="zero"):  # scikit-learn's message, or ours under its older versions
+        kind().fit(*weighted_toy(kind, rng), np.zeros(40))
+
+
+def test_weights_go_through_a_pipeline_and_a_search(rng):
+    X, y = weighted_toy(NeuralClassifier, rng)
+    weights = rng.integers(1, 3, 40)
+    with config_context(enable_metadata_routing=True):
+        model = NeuralClassifier(max_epochs=2, random_state=0)
+        model.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        search = GridSearchCV(make_pipeline(model), {"neuralclassifier__hidden": [(2,)]}, cv=2)
+        search.fit(X, y, sample_weight=weights)
+    alone = NeuralClassifier(hidden=(2,), max_epochs=2, random_state=0).fit(X, y, weights)
+    np.testing.assert_array_equal(search.predict_proba(X), alone.predict_proba(X))
 
 
 # With the rest of scikit-learn
@@ -288,12 +427,12 @@ def test_a_clone_has_the_arguments_and_no_weights(kind, rng):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"batch_size": 0}, ValueError, "batch_size must be an integer of at least 1, got 0"),
-        ({"max_epochs": 1.5}, ValueError, "max_epochs must be an integer of at least 1, got 1.5"),
-        ({"patience": 0}, ValueError, "patience must be an integer of at least 1, or None for no early"),
+        ({"batch_size": 0}, ValueError, "batch_size must be a whole number from 1, got 0"),
+        ({"max_epochs": 1.5}, ValueError, "max_epochs must be a whole number from 1, got 1.5"),
+        ({"patience": 0}, ValueError, "patience, where it is not None, must be a whole number from 1, got 0"),
         ({"validation_fraction": 1}, ValueError, "validation_fraction must be at least 0 and less than 1, got 1"),
-        ({"hidden": (3, 0)}, ValueError, r"hidden must be a tuple of widths of at least 1, got \(3, 0\)"),
-        ({"hidden": 3}, ValueError, "hidden must be a tuple of widths of at least 1, got 3"),
+        ({"hidden": (3, 0)}, ValueError, r"every width in hidden=\(3, 0\) must be a whole number from 1, got 0"),
+        ({"hidden": 3}, ValueError, "hidden must be a tuple of widths, got 3"),
         ({"dtype": int}, ValueError, "dtype must be a floating-point type such as np.float32, got <class 'int'>"),
         ({"module": "mlp"}, TypeError, "module must be a tinygrad_ml.nn.Module, or a function .* got 'mlp'"),
         (
@@ -301,6 +440,10 @@ def test_a_clone_has_the_arguments_and_no_weights(kind, rng):
             TypeError,
             r"module\(.*\) must return a .*Module, returned ufunc",
         ),
+        ({"learning_rate": -1}, ValueError, "learning_rate must be a number of at least 0, got -1"),
+        ({"tol": "a"}, ValueError, "tol must be a number of at least 0, got 'a'"),
+        ({"validation_fraction": None}, ValueError, "validation_fraction must be at least 0 and less than 1, got None"),
+        ({"loss": tg.nn.MSELoss}, TypeError, "loss must be a function .* got <class"),
         ({"optimizer": "adm"}, ValueError, "optimizer must be one of 'adagrad', 'adam', .* got 'adm'"),
         ({"loss": "mse"}, TypeError, "loss must be a function .* got 'mse'"),
     ],
@@ -322,8 +465,12 @@ def test_a_module_with_other_outputs(kind, rng):
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning")
 def test_a_loss_that_runs_away(rng):
     X, y = toy(NeuralRegressor, rng)
-    with pytest.raises(FloatingPointError, match=r"the loss became (inf|nan) in epoch \d+; .* lower learning_rate=100"):
-        NeuralRegressor(optimizer="sgd", learning_rate=100).fit(X, y)
+    model = NeuralRegressor(optimizer="sgd", learning_rate=100)
+    message = r"NeuralRegressor: in step \d+, epoch \d+, .*; standardise X and y, or lower learning_rate=100"
+    with pytest.raises(FloatingPointError, match=message):
+        model.fit(X, y)
+    assert all(np.isfinite(loss) for loss in model.history_["loss"])
+    assert all(np.isfinite(parameter.numpy()).all() for parameter in model.module_.parameters())
 
 
 def test_other_data_at_a_warm_start(rng):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import re
@@ -118,6 +119,7 @@ def test_planted_errors_are_found_and_named(module, old, new, failing, capsys, m
     right = check.cases(name)[1 if name == "SoftmaxRegression" else -1]
     wrong = getattr(planted(module, old, new), name)(**right.model.get_params())
     monkeypatch.setattr(check, "cases", lambda name: [right._replace(model=wrong)])
+    monkeypatch.setattr(check, "check_model", functools.partial(check.check_model, directions=1))  # for speed
     assert main(["check", name, "--seed", "0", "--json", str(tmp_path / "check.json")]) == 1
     printed = capsys.readouterr().out
     assert "FAIL in 1 of 1 models; --seed 0" in printed and f"\n{name}(" in printed

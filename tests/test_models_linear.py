@@ -368,6 +368,16 @@ def test_shapes_that_do_not_match(kind, method, rng):
         call(theta, *vector, X[:, 0], y)
 
 
+@pytest.mark.parametrize("method", ["loss", "gradient", "loss_gradient", "hessian"])
+@pytest.mark.parametrize("kind", MODELS)
+def test_parameters_are_an_array(kind, method, rng):
+    X, y, theta = toy(kind, rng)
+    with pytest.raises(
+        TypeError, match=f"^{kind.__name__}.{method}: parameters must be an array, got list; use np.asarray$"
+    ):
+        getattr(kind(), method)(theta.tolist(), X, y)
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_vector_of_another_shape(kind, rng):
     X, y, theta = toy(kind, rng)

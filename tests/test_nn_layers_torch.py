@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_ml as tg
-from tinygrad_ml.functional import convolution
+from tinygrad_ml.functional import columns, convolution
 
 torch = pytest.importorskip("torch")
 
@@ -33,6 +33,9 @@ LAYERS: list[Row] = [
     ("Conv2d", (3, 4, (3, 2)), {"padding": "same", "dilation": (2, 3)}, (2, 3, 6, 6)),
     ("Conv2d", (4, 6, 3), {"groups": 2, "padding": 1, "stride": 2}, (3, 4, 5, 5)),
     ("Conv2d", (3, 6, 3), {"groups": 3, "padding": (2, 0), "dilation": 2}, (2, 3, 6, 7)),
+    ("Conv2d", (1, 8, 3), {}, (2, 1, 6, 5)),
+    ("Conv2d", (1, 8, (3, 1)), {"dilation": 2, "padding": (1, 0)}, (2, 1, 6, 5)),
+    ("Conv2d", (3, 4, 2), {"padding": (1, 3)}, (2, 3, 4, 5)),
     ("MaxPool2d", (2,), {}, (2, 3, 6, 4)),
     ("MaxPool2d", (2,), {}, (2, 3, 7, 5)),
     ("MaxPool2d", (2,), {}, (3, 6, 4)),
@@ -144,10 +147,13 @@ def test_inputs_in_any_order_in_memory(row: Row, rng: np.random.Generator) -> No
 
 
 @pytest.mark.parametrize("row", [row for row in LAYERS if row[0].startswith("Conv")], ids=title)
-@pytest.mark.parametrize("elements", [1, 200])
+@pytest.mark.parametrize(("elements", "wide"), [(1, 1), (1, 100), (200, 1), (2**18, 1)])
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
-def test_convolution_in_blocks(row: Row, elements: int, monkeypatch: pytest.MonkeyPatch, rng: Any) -> None:
+def test_convolution_in_blocks(row: Row, elements: int, wide: int, monkeypatch: pytest.MonkeyPatch, rng: Any) -> None:
+    """Parts of the output, and in these the rows of windows together or one by one."""
     monkeypatch.setattr(convolution, "_BLOCK", elements)
+    monkeypatch.setattr(columns, "_BLOCK", elements)
+    monkeypatch.setattr(columns, "_WIDE", wide)
     ours, theirs = pair(row, rng)
     assert_same_step(ours, theirs, rng.normal(size=row[-1]), rng)
 

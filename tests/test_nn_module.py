@@ -244,6 +244,87 @@ def test_sequential() -> None:
         nn.Sequential(np.tanh, 3)
 
 
+def step_by_step(layers: Any, x: np.ndarray) -> tuple[Any, Any]:
+    """The answer of layers called as they stand, and the gradient of a weighted sum of it."""
+    t = tg.Tensor(x, requires_grad=True)
+    out = t
+    for layer in layers:
+        out = layer(out)
+    np.sum(out * np.arange(1.0, out.size + 1).reshape(out.shape)).backward()
+    return out.data, t.grad
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [tg.relu, nn.MaxPool2d(2)],
+        [nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1), np.tanh],
+        [np.sin, tg.relu, nn.MaxPool2d(2, stride=1, ceil_mode=True), nn.MaxPool2d(2)],
+    ],
+    ids=["function", "module", "two poolings"],
+)
+@pytest.mark.parametrize("values", ["distinct", "many equal", "none positive", "infinite", "not numbers"])
+def test_relu_behind_a_max_pooling_answers_the_same(layers: Any, values: str, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(3, 2, 8, 8))
+    if values == "many equal":
+        x = np.round(x)
+    elif values == "none positive":
+        x = -abs(x).round()
+    elif values == "infinite" and np.sin not in layers:
+        x[0, :, ::3], x[1, 1, 4, 4] = -np.inf, np.inf
+    elif values == "not numbers":
+        x[0, :, ::3] = np.nan
+    out, gradient = step_by_step(layers, x)
+    again, other = step_by_step([nn.Sequential(*layers)], x)
+    np.testing.assert_array_equal(again, out)
+    if values != "not numbers":
+        np.testing.assert_array_equal(other, gradient)
+
+
+def test_relu_is_called_behind_the_max_poolings_that_follow_it() -> None:
+    """For fewer elements; but what stands in the place of either is called where it stands."""
+    called: list[Any] = []
+
+    class Noting(nn.MaxPool2d):
+        def forward(self, x: Any) -> Any:
+            called.append(x)
+            return super().forward(x)
+
+    x = tg.Tensor(-np.ones((1, 1, 4, 4)), requires_grad=True)
+
+    def operations(*layers: Any) -> list[str]:
+        node, names = nn.Sequential(*layers)(x)._node, []
+        while node.edges:
+            names.append(node.primitive.name)
+            node = node.edges[0][0]
+        return names[::-1]
+
+    pool = nn.MaxPool2d(2)
+    assert operations(tg.relu, pool) == operations(nn.ReLU(), pool) == ["max_pool", "relu"]
+    assert operations(tg.relu, pool, pool) == ["max_pool", "max_pool", "relu"]
+    assert operations(pool, tg.relu) == ["max_pool", "relu"]
+    assert operations(tg.relu, nn.AvgPool2d(2))[0] == operations(tg.relu, Noting(2))[0] == "relu"
+    assert np.max(called[0].data) == 0, "what a user wrote sees what its place in the row says"
+    assert operations(tg.sigmoid, pool) == ["sigmoid", "max_pool"]
+    model = nn.Sequential(nn.ReLU(), pool)
+    assert [line.split()[2:6] for line in model.summary((1, 1, 4, 4)).splitlines()[3:5]] == [
+        ["(1,", "1,", "4,", "4)"],
+        ["(1,", "1,", "2,", "2)"],
+    ]
+
+
+def test_the_gradient_of_a_linear_layer_lies_in_memory_as_its_input_does(rng: np.random.Generator) -> None:
+    """Behind a convolution the samples lie next to each other, and what comes before it wants them so again."""
+    values, weights = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+    gradients = []
+    for order in ("C", "F"):
+        x = tg.Tensor(np.asarray(values, order=order), requires_grad=True)
+        np.sum(nn.Linear(3, 2, rng=0)(x) * weights).backward()
+        assert x.grad.flags["C_CONTIGUOUS" if order == "C" else "F_CONTIGUOUS"]
+        gradients.append(x.grad)
+    np.testing.assert_allclose(*gradients, rtol=1e-14)
+
+
 def test_linear_beside_pytorch(rng: np.random.Generator) -> None:
     torch = pytest.importorskip("torch")
     for bias in (True, False):

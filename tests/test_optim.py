@@ -566,6 +566,7 @@ def test_lbfgs_takes_scipys_way(rng: np.random.Generator) -> None:
         return np.sum(np.logaddexp(0, z) ** 2), A.T @ (2 * np.logaddexp(0, z) / (1 + np.exp(-z)))
 
     optimizer = optim.LBFGS([weights, offset], max_iter=5, history_size=4)
+    assert optimizer.result is None
     x = start
     for _ in range(2):  # a second step begins anew
         found = minimize(
@@ -576,6 +577,7 @@ def test_lbfgs_takes_scipys_way(rng: np.random.Generator) -> None:
         x = found.x
         assert optimizer.step(closure).item() == pytest.approx(first, rel=1e-12)
         np.testing.assert_allclose(np.concatenate([weights.data, offset.data]), x, rtol=1e-9)
+        assert (optimizer.result.nit, optimizer.result.success) == (found.nit, found.success)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

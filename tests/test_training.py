@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,6 +167,37 @@ def test_accumulated_batches_are_as_one_large_batch():
     whole, *parts = losses.values()
     for part in parts:
         np.testing.assert_allclose(part, whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [2, 4])
+def test_lists_of_numbers_are_arrays(rows: int):
+    # A tuple of lists was taken for batches, so that two rows were an input and its target.
+    X, y = table()[0][:rows], np.arange(rows) % CLASSES
+    found = []
+    for data in ((X.tolist(), y.tolist()), (X, y.tolist()), (X, y), [[X, y]], ([X, y],)):
+        module = nn.Linear(FEATURES, CLASSES, rng=0)
+        fit(module, cross_entropy, adam(module), data, epochs=2)
+        found.append(module.state_dict())
+    for state in found[1:]:
+        np.testing.assert_allclose(state["weight"], found[0]["weight"], rtol=1e-9)
+
+
+def test_a_long_run_keeps_no_more_than_its_history():
+    class Size(Callback):
+        def on_step_end(self, run: Any) -> None:
+            if run.step in (50, 250):
+                sizes.append(tracemalloc.get_traced_memory()[0])
+
+    sizes: list[int] = []
+    module = Net()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        fit(module, cross_entropy, adam(module), table(), steps=250, batch_size=BATCH, clip_norm=1.0, callbacks=Size())
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert (sizes[1] - sizes[0]) / 200 < 400, "bytes a step; a batch has 2,560"
 
 
 def test_an_epochs_last_step_accumulates_what_is_left():
@@ -361,6 +394,7 @@ def test_early_stopping(
     scores: list[float], options: dict[str, Any], best: int, stopped: int | None, restore_best: bool
 ):
     left = iter(scores)
+    options = {"mode": "min", **options}
     stopper = EarlyStopping(monitor="validation_score", restore_best=restore_best, **options)
     module, states = Net(), []
     history = fit(
@@ -374,7 +408,7 @@ def test_early_stopping(
 
 
 def test_early_stopping_begins_anew_in_every_fit():
-    stopper = EarlyStopping(1, monitor="validation_score")
+    stopper = EarlyStopping(1, monitor="validation_score", mode="min")
     for _ in range(2):
         left, module = iter([1, 2, 3]), Net()
         history = fit(
@@ -439,6 +473,23 @@ def test_parameters_that_only_the_optimizer_has_are_named_too():
         FloatingPointError, match="the loss is inf; not finite are the parameters parameter 2 of the opt"
     ):
         fit(module, lambda out, y: cross_entropy(out, y) * scale, optimizer, table(), epochs=1)
+
+
+@pytest.mark.parametrize("steps", [1, 2], ids=["the last step", "an earlier one"])
+def test_parameters_that_a_step_makes_infinite_are_named_and_not_saved(steps: int, tmp_path: Path):
+    # Gradients and losses were looked at, so that what the last step did to the parameters was not.
+    module = nn.Linear(FEATURES, 1, bias=False, rng=0)
+    path, y = tmp_path / "run.npz", np.zeros(2)
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(
+            FloatingPointError,
+            match=r"after step 1, epoch 1, not finite are the parameters weight \(40 of 40 elements\)",
+        ),
+    ):
+        fit(module, lambda out, y: 10 * out.sum(), optim.SGD(module.parameters(), lr=1e308),
+            [(np.ones((2, FEATURES)), y)] * 2, steps=steps, checkpoint=Checkpoint(path, every_steps=1))  # fmt: skip
+    assert not path.exists()
 
 
 def test_gradients_whose_squares_overflow_are_no_error():
@@ -603,7 +654,7 @@ def test_what_callbacks_have_frozen_stays_frozen(tmp_path: Path):
 
 def test_early_stopping_is_final(tmp_path: Path):
     path = tmp_path / "run.npz"
-    stopping = {"early_stopping": EarlyStopping(1, monitor="step")}  # which only grows
+    stopping = {"early_stopping": EarlyStopping(1, monitor="step", mode="min")}  # which only grows
     first = train("Adam", path, **stopping)
     assert first["history"]["epochs"]["epoch"].tolist() == [1, 2]
     assert_same(train("Adam", path, epochs=9, **stopping), first)
@@ -611,10 +662,14 @@ def test_early_stopping_is_final(tmp_path: Path):
 
 def test_the_patience_that_is_left_survives(tmp_path: Path):
     checkpoint = Checkpoint(tmp_path / "run.npz")
+
+    def stopping() -> EarlyStopping:
+        return EarlyStopping(2, monitor="step", mode="min")
+
     with pytest.raises(Killed):
-        train("Adam", checkpoint, [KillAt(2 * BATCHES + 1, die)], early_stopping=EarlyStopping(2, monitor="step"))
-    resumed = train("Adam", checkpoint, epochs=9, early_stopping=EarlyStopping(2, monitor="step"))
-    assert_same(resumed, train("Adam", epochs=9, early_stopping=EarlyStopping(2, monitor="step")))
+        train("Adam", checkpoint, [KillAt(2 * BATCHES + 1, die)], early_stopping=stopping())
+    resumed = train("Adam", checkpoint, epochs=9, early_stopping=stopping())
+    assert_same(resumed, train("Adam", epochs=9, early_stopping=stopping()))
     assert resumed["history"]["epochs"]["epoch"].tolist() == [1, 2, 3]
 
 
@@ -678,7 +733,9 @@ def test_a_process_that_is_killed_resumes_to_the_same_bits(step: int, kill: str,
             process.kill()
     assert process.returncode == -signal.SIGKILL
     assert checkpoints.read(path)["position"]["steps"] == (6 if kill == "announce" else 5)
+    assert len(list(tmp_path.iterdir())) == (1 if kill == "announce" else 2)
     assert_same(train("SGD with everything", Checkpoint(path, every_steps=2)), train("SGD with everything"))
+    assert list(tmp_path.iterdir()) == [path], "what was half-written is gone"
 
 
 # Ctrl-C
@@ -801,8 +858,10 @@ def test_what_a_checkpoint_cannot_keep(tree: Any, message: str, tmp_path: Path):
         (lambda path: train("Mersenne Twister", path), "random generators .*'PCG64'.* have .*'MT19937'"),
         (lambda path: other_model(path), r"unknown: first.weight \(8, 40\)"),
         (lambda path: np.savez(path, a=1) or train("Adam", path), "has arrays but is no checkpoint"),
+        (lambda path: (path.write_bytes(b""), train("Adam", path)), "run.npz is no .npz file of arrays"),
+        (lambda path: (os.truncate(path, 999), train("Adam", path)), "is no .npz file of arrays"),
     ],
-    ids=["optimizer", "scheduler", "callback", "generator", "module", "weights"],
+    ids=["optimizer", "scheduler", "callback", "generator", "module", "weights", "empty", "cut"],
 )
 def test_a_checkpoint_of_another_run_is_refused(other: Callable[..., Any], message: str, tmp_path: Path):
     train("Adam", tmp_path / "run.npz", epochs=1)
@@ -851,6 +910,7 @@ def test_history_as_csv(history: History, tmp_path: Path):
 
 
 def test_history_as_json(history: History, tmp_path: Path):
+    history.epochs["validation_accuracy"][0] = np.float32(0.5)  # as of a callback
     history.to_json(tmp_path / "out.json")
     read = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert read["epochs"].pop("validation_nothing") == [None] * 12
@@ -884,18 +944,16 @@ def test_history_draws_itself(history: History):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    ax = history.plot()
     try:
-        drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
-        np.testing.assert_array_equal(drawn["loss in training"], history["loss"])
-        np.testing.assert_array_equal(drawn["loss in validation"], history["validation_loss"])
-        assert f"lowest: epoch {1 + int(np.argmin(history['validation_loss']))}" in drawn
-        labels = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert labels[-2:] == ["accuracy in validation", "nothing in validation"]
-        assert history.plot(ax) is ax
+        panels = history.plot()
+        assert [panel.get_ylabel() for panel in panels] == ["loss", "accuracy", "nothing"]
+        drawn = [line.get_ydata() for panel in panels for line in panel.lines]
+        np.testing.assert_array_equal(drawn[:2], [history["loss"], history["validation_loss"]])
+        np.testing.assert_array_equal(drawn[2], history["validation_accuracy"])
+        assert history.plot(panels) == panels
     finally:
         plt.close("all")
-    with pytest.raises(ValueError, match="no epoch yet to draw"):
+    with pytest.raises(ValueError, match="the history is empty; train for an epoch first"):
         History().plot()
 
 
@@ -920,6 +978,9 @@ def test_the_bar_shows_in_terminals_only(capsys: Any, monkeypatch: Any):
     assert f"{2 * BATCHES}/{2 * BATCHES}" in bar and "epoch 2" in bar and "loss" in bar
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert "epoch 2" in shown(None)
+    with monkeypatch.context() as without:
+        without.setattr(sys, "stderr", None)
+        shown(None)
 
 
 # Errors
@@ -944,27 +1005,37 @@ class NoTensor(nn.Module):
 ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: call(module=print), TypeError, r"module must be a tinygrad_ml.nn.Module, got builtin"),
     (lambda: call(loss="mse"), TypeError, r"loss must be a function of \(outputs, targets\), got str"),
-    (lambda: call(optimizer=optim.Adam), TypeError, r"optimizer must be one of tinygrad_ml.optim, .* got Adam"),
+    (lambda: call(loss=nn.MSELoss), TypeError, r"loss must be a function of .* got the class MSELoss"),
+    (lambda: call(optimizer=optim.Adam), TypeError, r"optimizer must be one of tinygrad_ml.optim, .* the class Adam"),
     (lambda: call(optimizer=OTHER), ValueError, "SGD has none of the parameters of Linear; make it from"),
     (lambda: call(epochs=None), ValueError, "say how long to train, by epochs= or steps="),
     (lambda: call(epochs=-1), ValueError, "epochs must be a whole number from 0, got -1"),
     (lambda: call(steps=1.5), ValueError, "steps must be a whole number from 0, got 1.5"),
     (lambda: call(accumulate=0), ValueError, "accumulate must be a whole number from 1, got 0"),
-    (lambda: call(clip_norm=0), ValueError, "clip_norm must be positive, got 0"),
-    (lambda: call(clip_value=-1), ValueError, "clip_value must be positive, got -1"),
+    (lambda: call(clip_norm=0), ValueError, "clip_norm must be a positive number, got 0"),
+    (lambda: call(clip_value="1"), ValueError, "clip_value must be a positive number, got '1'"),
     (lambda: call(optimizer=optim.LBFGS(LINE.parameters()), clip_norm=1), ValueError, "LBFGS searches along"),
     (lambda: call(schedule="batch"), ValueError, "schedule must be 'epoch' or 'step', got 'batch'"),
-    (lambda: call(scheduler=lr_scheduler.StepLR(OTHER, 1)), ValueError, "one of this optimizer, got StepLR of another"),
+    (lambda: call(scheduler=lr_scheduler.StepLR(OTHER, 1)), ValueError, "this optimizer, as .* got StepLR of another"),
+    (lambda: call(scheduler=lr_scheduler.StepLR), ValueError, "of this optimizer, as .* got the class StepLR"),
     (lambda: call(metrics=[accuracy]), ValueError, r"pass validation=\(X, y\) too"),
     (lambda: call(metrics=[accuracy] * 2, validation=table()), ValueError, "names must differ.*got accuracy"),
     (lambda: call(metrics={"loss": accuracy}, validation=table()), ValueError, "not be 'loss'"),
     (lambda: call(metrics={"a": 1}, validation=table()), TypeError, "a must be a function of .* got int"),
+    (lambda: call(metrics={"a": lambda out, y: out[:, 0]}, validation=table()), TypeError,
+     r"metrics: a must return a number for all rows together, got shape \(37,\)"),
+    (lambda: call(metrics={"a": print}, validation=table()), TypeError, "metrics: a must return a .* got NoneType"),
+    (lambda: call(callbacks=3), TypeError, "callback 0 must be a Callback or a function of the run, got int"),
     (lambda: call(callbacks=[Callback]), TypeError, "callback 0 must be .* got the class Callback; make one"),
     (lambda: call(callbacks=[3]), TypeError, "callback 0 must be a Callback or a function of the run, got int"),
-    (lambda: call(early_stopping=0), ValueError, "patience must be a whole number of epochs from 1, got 0"),
+    (lambda: call(early_stopping=0), ValueError, "EarlyStopping: patience must be a whole number from 1, got 0"),
+    (lambda: call(early_stopping="3"), ValueError, "EarlyStopping: patience must be a whole number from 1, got '3'"),
+    (lambda: call(epochs=math.nan), ValueError, "epochs must be a whole number from 0, got nan"),
+    (lambda: call(epochs=True), ValueError, "epochs must be a whole number from 0, got True"),
     (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta must be 0 or more, got -1"),
     (lambda: EarlyStopping(mode="less"), ValueError, "mode must be 'min' or 'max', got 'less'"),
-    (lambda: call(early_stopping=EarlyStopping(monitor="auc")), ValueError, "no column 'auc' to monitor; there are"),
+    (lambda: EarlyStopping(monitor="validation_accuracy"), ValueError, "less or more of 'validation_accuracy' better"),
+    (lambda: call(early_stopping=EarlyStopping(monitor="auc", mode="max")), ValueError, "no column 'auc' to"),
     (lambda: call(checkpoint=""), ValueError, "must end in .npz, got"),
     (lambda: call(checkpoint="run.pt"), ValueError, "must end in .npz, got run.pt"),
     (lambda: Checkpoint("a.npz", every_steps=0), ValueError, "every_steps must be a whole number from 1, got 0"),
@@ -975,12 +1046,18 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: call(data=list(table())), TypeError, r"each batch must be a tuple .* got ndarray; pass arrays as a tuple"),
     (lambda: call(data=[(1,)]), TypeError, "got tuple of 1; pass"),
     (lambda: call(data=(np.ones((3, 2)), np.ones(4))), ValueError, r"have shapes \(3, 2\), \(4,\)"),
-    (lambda: call(batch_size=0), ValueError, "batch_size=0 must be at least 1"),
-    (lambda: call(validation=[]), ValueError, "evaluate: the data has no rows"),
-    (lambda: call(loss=lambda out, y: out), TypeError, r"a Tensor of a single number, got shape \(32, 3\)"),
-    (lambda: call(loss=lambda out, y: out[:1, 0]), TypeError, r"a single number, got shape \(1,\); take a mean"),
-    (lambda: call(loss=lambda out, y: 1.0), TypeError, "a Tensor of a single number, got float"),
-    (lambda: call(module=NoTensor()), TypeError, "a single number, got .*float.*see that the module computes with"),
+    (lambda: call(batch_size=0), ValueError, "batch_size must be a whole number from 1, got 0"),
+    (lambda: call(validation=[]), ValueError, "fit: validation has no rows; pass at least one"),
+    (lambda: evaluate(LINE, cross_entropy, []), ValueError, "evaluate: data has no rows; pass at least one"),
+    (lambda: evaluate(LINE, cross_entropy, [(1,)]), TypeError, "evaluate: data: each batch must be .* got tuple of 1"),
+    (lambda: evaluate(LINE, lambda out, y: out, table()), TypeError,
+     r"loss must return a number for all rows together, got shape \(37, 3\)"),
+    (lambda: evaluate(LINE, cross_entropy, 3), TypeError, "evaluate: data must be a tuple of arrays .* got int"),
+    (lambda: call(loss=lambda out, y: out), TypeError, r"a single real number, got shape \(32, 3\)"),
+    (lambda: call(loss=lambda out, y: out[:1, 0]), TypeError, r"a single real number, got shape \(1,\), float64; take"),
+    (lambda: call(loss=lambda out, y: 1.0), TypeError, "a Tensor of a single real number, got float"),
+    (lambda: call(data=(table()[0] * 1j, table()[1])), TypeError, r"single real number, got shape \(\), complex128"),
+    (lambda: call(module=NoTensor()), TypeError, "a single real number, got .*float.*see that the module"),
     (lambda: accuracy(np.ones(3), np.ones(3)), ValueError, r"the shapes \(3,\) and \(3,\)"),
 ]  # fmt: skip
 

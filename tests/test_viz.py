@@ -7,9 +7,12 @@ from types import SimpleNamespace
 import matplotlib
 import numpy as np
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 import tinygrad_ml as tg
+from tinygrad_ml.estimators import NeuralClassifier
 from tinygrad_ml.viz import draw_graph, plot_confusion_matrix, plot_decision_boundary, plot_history, to_dot
 from tinygrad_ml.viz.boxes import record
 from tinygrad_ml.viz.layout import layered
@@ -52,7 +55,7 @@ def test_the_boxes_of_a_model_with_names():
         "tensor: 2.bias [2]",
         "operation: linear [5 × 2]",
         "constant: array [5]",
-        f"result: cross_entropy [{loss.item():.4g}]",
+        f"result: cross_entropy [= {loss.item():.4g}]",
     }
     assert sorted(arrows) == sorted(
         [
@@ -105,7 +108,7 @@ def test_tensors_without_names():
 
 SHAPES = {
     "a sum": (lambda x: np.sum(x, axis=0), ["sum(axis=0) [3]"]),
-    "a number": (lambda x: np.sum(x) * 3, ["sum [number]", "multiply(·, 3) [45]"]),
+    "a number": (lambda x: np.sum(x) * 3, ["sum [number]", "multiply(·, 3) [= 45]"]),
     "broadcasting": (lambda x: np.exp(x) + np.ones((2, 1, 1)), ["exp [5 × 3]", "add [2 × 5 × 3]"]),
     "several results": (lambda x: np.exp(np.split(x, [2])[1]), ["split []", "exp [3 × 3]"]),
     "a result of several": (lambda x: np.split(x, [2])[0], ["split [2 × 3]"]),
@@ -187,7 +190,7 @@ def test_in_given_axes_text_shrinks_with_the_boxes():
         (lambda f: f(lambda x: (x, x), np.ones(2)), TypeError, "a function that returns one; got tuple"),
         (lambda f: f(3.0), TypeError, "draws a Tensor, or a function that returns one; got float"),
         (lambda f: f(np.exp(tg.nn.Parameter([1.0])), 1.0), TypeError, "arguments are for functions, and a Tensor was"),
-        (lambda f: f(np.exp, np.ones(2), limit=0), ValueError, "limit must be at least 1, got 0"),
+        (lambda f: f(np.exp, np.ones(2), limit=0), ValueError, "limit must be a whole number from 1, got 0"),
         (lambda f: f(np.exp, np.ones(2), module=[1]), TypeError, "module must be a tinygrad_ml.nn.Module .* got list"),
     ],
 )
@@ -289,6 +292,15 @@ def test_a_loss_over_decades_has_a_logarithmic_axis():
     assert plot_history({"loss": [1.0, 0.1, -0.01]})[0].get_yscale() == "linear"
 
 
+@pytest.mark.parametrize(
+    ("name", "best"), [("perplexity", "1 at epoch 2"), ("f1", "3 at epoch 1"), ("norm_of_weights", None)]
+)
+def test_the_best_is_told_where_it_is_known_what_is_better(name, best):
+    # Of what had no familiar name the largest was called best.
+    legend = plot_history({f"validation_{name}": [3.0, 1.0]})[0].get_legend()
+    assert legend.get_texts()[0].get_text() == ("validation" if best is None else f"validation (best {best})")
+
+
 @pytest.mark.parametrize("attribute", ["history_", "epochs"])
 def test_curves_of_an_estimator_or_a_run(attribute):
     columns = {"epoch": [3, 4], "step": [30, 40], "lr": [0.1, 0.1], "seconds": [1, 2], "loss": [2.0, np.inf]}
@@ -361,6 +373,37 @@ def test_labels_alone_and_three_classes():
     assert len(np.unique(image.reshape(-1, 3).round(9), axis=0)) == 3
 
 
+def test_a_data_frame_names_the_axes_and_the_estimators_columns():
+    # The grid had no names, of which scikit-learn warns, and with which columns are chosen.
+    pandas = pytest.importorskip("pandas")
+    frame, y = pandas.DataFrame(SQUARE, columns=["width", "height"]), pandas.Series([0, 1, 0, 1])
+    choice = make_column_transformer(("passthrough", ["width"]))
+    classifiers = [
+        NeuralClassifier(max_epochs=1).fit(frame, y),
+        make_pipeline(choice, DecisionTreeClassifier()).fit(frame, y),
+        steep_line(),
+    ]
+    for classifier in classifiers:
+        ax = plot_decision_boundary(classifier, frame, y, resolution=5)
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("width", "height")
+    assert plot_decision_boundary(steep_line(), SQUARE, y, resolution=5).get_xlabel() == "feature 0"
+
+
+def test_no_two_of_many_classes_look_alike():
+    y = np.arange(20)
+    X = np.stack([y, y**2], axis=1)
+    ax = plot_decision_boundary(lambda x: x[:, 0].round().clip(0, 19), X, y, resolution=5)
+    points = [points for points in ax.collections if points.get_label()[0] != "_"]
+    looks = {(p.get_paths()[0].vertices.tobytes(), p.get_facecolor().tobytes()) for p in points}
+    assert len(looks) == 20
+
+
+def test_classes_are_apart_without_colours():
+    ax = plot_decision_boundary(lambda x: x[:, 0].round() + x[:, 1].round(), SQUARE, [0, 1, 1, 2], resolution=5)
+    shapes = {points.get_paths()[0].vertices.tobytes() for points in ax.collections if points.get_label()[0] != "_"}
+    assert len(shapes) == 3
+
+
 def test_the_first_row_of_the_image_is_the_lowest():
     ax = plot_decision_boundary(lambda x: x[:, 1] > 0.5, SQUARE, SQUARE[:, 1] > 0.5, resolution=10)
     image = ax.images[0]
@@ -392,6 +435,8 @@ def test_a_module_is_drawn_as_in_use_and_left_as_it_was():
     ("classifier", "X", "y", "message"),
     [
         (np.sum, np.ones((4, 3)), np.ones(4), r"X must have shape \(n_samples, 2\), got \(4, 3\)"),
+        (np.sum, np.ones((0, 2)), [], "X must have rows, and only finite numbers"),
+        (np.sum, SQUARE * np.nan, np.ones(4), "X must have rows, and only finite numbers"),
         (np.sum, SQUARE, np.ones(3), r"y must have shape \(4,\), a label a sample, got \(3,\)"),
         (lambda x: x[:, :1] * [1, 1, 1], SQUARE, [0, 1, 0, 1], r"must answer shape \(9,\) or \(9, 2\), got \(9, 3\)"),
         (lambda x: x * 9, SQUARE, [0, 1, 0, 1], "reach from -0.72 to 9.72 and are no probabilities; apply"),
@@ -408,8 +453,13 @@ def test_what_has_no_boundary(classifier, X, y, message):
         plot_decision_boundary(classifier, X, y, resolution=3)
 
 
+def test_what_is_no_classifier():
+    with pytest.raises(TypeError, match="classifier must be an estimator, .* got NoneType"):
+        plot_decision_boundary(None, SQUARE, [0, 1, 0, 1])
+
+
 def test_too_coarse_a_grid():
-    with pytest.raises(ValueError, match="resolution must be at least 2, got 1"):
+    with pytest.raises(ValueError, match="resolution must be a whole number from 2, got 1"):
         plot_decision_boundary(np.sum, SQUARE, [0, 1, 0, 1], resolution=1)
 
 

@@ -68,7 +68,8 @@ class ArrayMethods:
         return np.dot(self, b)
 
     def reshape(self, *shape: Any, order: Any = "C") -> Any:
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
+        shape = shape[0] if len(shape) == 1 else shape
+        return np.reshape(self, shape) if order == "C" else np.reshape(self, shape, order=order)
 
     def ravel(self, order: Any = "C") -> Any:
         return np.ravel(self, order=order)

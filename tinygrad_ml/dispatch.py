@@ -33,6 +33,8 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _supported(primitive: Primitive, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The keywords that were really given, all of which the rules know."""
+    if not kwargs:
+        return kwargs
     kwargs = {name: value for name, value in kwargs.items() if name != "out" and value is not np._NoValue}
     # Tensors are passed on by position, whatever NumPy calls them.
     unknown = sorted([name for name in kwargs.keys() - primitive.keywords if not isinstance(kwargs[name], Traced)])

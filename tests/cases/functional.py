@@ -54,7 +54,7 @@ def at_maxima(x: Any) -> Any:
     """What the second derivative of a pooling is made of: elements of x, where those of another array are largest."""
     image = np.arange(16.0).reshape(1, 1, 4, 4) % 7
     at = windows("pooling", (4, 4), (2, 2), (1, 1), ((0, 0), (0, 0)), (1, 1))
-    hits = pooling._winners(image, functional.max_pool2d(image, 2, stride=1), at)
+    hits = tuple(pooling._winners(image, functional.max_pool2d(image, 2, stride=1), at))
     return np.sin(pooling._maxima_selected(x, hits, at))
 
 

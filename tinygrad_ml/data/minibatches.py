@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import mmap
-import operator
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from ..counts import whole
 from .aligned import aligned
 
 BLOCK_BYTES = 1 << 20
@@ -32,7 +32,8 @@ class Minibatches:
     ) -> None:
         converted = aligned("minibatches", arrays)
         self.rows = len(converted[0])
-        self.batch_size, self.shuffle, self.drop_last, self.rng = _positive(batch_size), shuffle, drop_last, rng
+        self.batch_size = whole("minibatches: batch_size", batch_size, 1)
+        self.shuffle, self.drop_last, self.rng = shuffle, drop_last, rng
         if drop_last and self.rows < self.batch_size:
             raise ValueError(
                 f"minibatches: drop_last=True leaves no batch: {self.rows} rows and batch_size={self.batch_size}; "
@@ -129,16 +130,6 @@ def minibatches(
     (1, 2) [4]
     """
     return Minibatches(arrays, batch_size, shuffle, drop_last, np.random.default_rng(rng))
-
-
-def _positive(batch_size: int) -> int:
-    try:
-        size = operator.index(batch_size)
-    except TypeError as error:
-        raise TypeError(f"minibatches: batch_size={batch_size!r} must be a whole number") from error
-    if size < 1:
-        raise ValueError(f"minibatches: batch_size={size} must be at least 1")
-    return size
 
 
 def _is_mapped(array: Any) -> bool:

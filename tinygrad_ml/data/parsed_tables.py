@@ -34,10 +34,10 @@ def mapped_table(source: Path, folder: Path, progress: bool) -> tuple[np.ndarray
     if not parsed.exists():
         _parse(source, parsed, progress)
     rows, rest = divmod(parsed.stat().st_size, COLUMNS * NUMBER.itemsize)
-    if rest or not rows:
+    years = np.fromfile(parsed, NUMBER, offset=rows * FEATURES * NUMBER.itemsize)
+    if rest or not rows or not _are_years(years):  # the years come last, and tell whether a file was cut
         raise ValueError(f"load_year_prediction_msd: {parsed} is damaged; delete it, and it will be made anew")
-    features = np.memmap(parsed, NUMBER, "r", shape=(rows, FEATURES))
-    return features, np.fromfile(parsed, NUMBER, offset=features.nbytes).astype(np.int64)
+    return np.memmap(parsed, NUMBER, "r", shape=(rows, FEATURES)), years.astype(np.int64)
 
 
 def _parse(source: Path, parsed: Path, progress: bool) -> None:
@@ -52,6 +52,8 @@ def _parse(source: Path, parsed: Path, progress: bool) -> None:
             file.write(np.concatenate(years).data)
     except (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise ValueError(f"load_year_prediction_msd: {source} is damaged: {error}; fetch it again") from error
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed in a way that is not known here
+        raise ValueError(f"load_year_prediction_msd: {source} cannot be unpacked: {error}; unpack it first") from error
 
 
 def _tables(source: Path, progress: bool) -> Iterator[np.ndarray]:
@@ -105,20 +107,17 @@ def _table(source: Path, lines: list[str], first: int) -> np.ndarray:
         return np.empty((0, COLUMNS))
     try:
         table = np.loadtxt(rows, delimiter=",", comments=None, ndmin=2)
-    except ValueError as error:
+    except ValueError:
         _blame_a_line(source, lines, first)
-        raise ValueError(
-            f"load_year_prediction_msd: {source}, lines {first} to {first + len(lines) - 1}: {error}"
-        ) from error
-    years = table[:, 0]
-    low, high = YEARS
-    if not (
-        table.shape[1] == COLUMNS
-        and np.isfinite(table).all()
-        and ((low <= years) & (years <= high) & (years == np.floor(years))).all()
-    ):
+        raise
+    if not (table.shape[1] == COLUMNS and np.isfinite(table).all() and _are_years(table[:, 0])):
         _blame_a_line(source, lines, first)
     return table
+
+
+def _are_years(values: np.ndarray) -> bool:
+    low, high = YEARS
+    return bool(((low <= values) & (values <= high) & (values == np.floor(values))).all())
 
 
 def _blame_a_line(source: Path, lines: list[str], first: int) -> None:
@@ -139,9 +138,9 @@ def _what_is_wrong(fields: list[str]) -> str | None:
             return f"column {column} is {field[:40]!r}, which is no number"
         if not math.isfinite(value):
             return f"column {column} is {value}, and numbers must be finite"
-    year = float(fields[0])
-    low, high = YEARS
-    return None if low <= year <= high and year.is_integer() else f"{fields[0]} is no year from {low} to {high}"
+    if not _are_years(np.array([float(fields[0])])):
+        return f"column 1 is {fields[0]}, which is no year from {YEARS[0]} to {YEARS[1]}"
+    return None
 
 
 def _is_header(line: str) -> bool:
@@ -150,7 +149,8 @@ def _is_header(line: str) -> bool:
 
 
 def _number(field: str) -> float | None:
+    """As NumPy reads it, which takes neither the digits nor the underscores that Python takes besides."""
     try:
-        return float(field)
+        return float(field) if field.isascii() and "_" not in field else None
     except ValueError:
         return None

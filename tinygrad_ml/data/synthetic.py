@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..counts import whole
 from .year_moments import (
     CORRELATION,
     CORRELATION_WITH_YEAR,
@@ -50,7 +51,9 @@ def make_spirals(n: int = 300, classes: int = 3, noise: float = 0.05, rng: Any =
     >>> X.shape, y
     ((6, 2), array([0, 1, 2, 0, 1, 2]))
     """
-    _at_least("make_spirals", n=(n, 1), classes=(classes, 1), noise=(noise, 0))
+    n, classes = whole("make_spirals: n", n, 1), whole("make_spirals: classes", classes, 1)
+    if not noise >= 0:
+        raise ValueError(f"make_spirals: noise={noise} must be at least 0")
     rng = np.random.default_rng(rng)
     y = np.arange(n) % classes
     radius = rng.random(n)
@@ -87,7 +90,8 @@ def make_sequences(n: int = 1000, length: int = 20, symbols: int = 8, rng: Any =
     >>> X.shape, y
     ((2, 6), array([0, 1]))
     """
-    _at_least("make_sequences", n=(n, 1), length=(length, 2), symbols=(symbols, 3))
+    n, length = whole("make_sequences: n", n, 1), whole("make_sequences: length", length, 2)
+    symbols = whole("make_sequences: symbols", symbols, 3)
     rng = np.random.default_rng(rng)
     y = np.arange(n) % 2
     X = rng.integers(symbols - 2, size=(n, length))
@@ -131,7 +135,7 @@ def make_year_prediction_like(rows: int = 5000, rng: Any = None) -> YearPredicti
     >>> songs.X.shape, songs.X[songs.test].shape, songs.split
     ((1000, 90), (100, 90), 'synthetic, split by artist')
     """
-    _at_least("make_year_prediction_like", rows=(rows, 10))
+    rows = whole("make_year_prediction_like: rows", rows, 10)
     rng = np.random.default_rng(rng)
     border = training_rows(rows)
     training_artists = _artists(border, rng)
@@ -166,9 +170,3 @@ def _artists(songs: int, rng: np.random.Generator) -> np.ndarray:
     first = rng.random(songs) < 1 / SONGS_PER_ARTIST
     first[0] = False
     return np.cumsum(first)
-
-
-def _at_least(function: str, **arguments: tuple[float, float]) -> None:
-    for name, (value, least) in arguments.items():
-        if not value >= least:
-            raise ValueError(f"{function}: {name}={value} must be at least {least}")

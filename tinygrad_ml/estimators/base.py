@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
-from tqdm import tqdm
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from .. import training
 from ..graph import no_grad
+from ..record import raw
 from . import options
 
 E = TypeVar("E", bound="NeuralEstimator")
@@ -21,7 +23,7 @@ _SAMPLES_AT_ONCE = 1024
 
 
 class NeuralEstimator(BaseEstimator):
-    """A module that is trained by minibatches; see `NeuralClassifier` and `NeuralRegressor`."""
+    """A module that `tinygrad_ml.training.fit` trains; see `NeuralClassifier` and `NeuralRegressor`."""
 
     _default_loss: Any
 
@@ -60,8 +62,8 @@ class NeuralEstimator(BaseEstimator):
 
     # What classifiers and regressors do in their own ways
 
-    def _checked(self, X: Any, y: Any, is_first: bool) -> tuple[np.ndarray, np.ndarray]:
-        """The data as arrays, and the targets as the loss takes them."""
+    def _checked(self, X: Any, y: Any, sample_weight: Any, is_first: bool) -> tuple[np.ndarray, np.ndarray, Any]:
+        """The data as arrays, the targets as the loss takes them, and the weights or None."""
         raise NotImplementedError
 
     def _n_outputs(self) -> int:
@@ -81,31 +83,46 @@ class NeuralEstimator(BaseEstimator):
         """What shall be as frequent in the rows held out as in the others."""
         return None
 
+    def _weighted(self, X: np.ndarray, y: np.ndarray, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, Any]:
+        """The samples that count, so that a weight of 0 is as if a sample were not there."""
+        if sample_weight is None:
+            return X, y, None
+        weights = _check_sample_weight(sample_weight, X)
+        if weights.min() < 0 or not weights.any():
+            raise ValueError(
+                f"{type(self).__name__}: sample_weight must not be negative, nor zero for all samples; they reach from "
+                f"{weights.min():g} to {weights.max():g}"
+            )
+        counts = weights > 0
+        return X[counts], y[counts], weights[counts] / weights.max()  # the sum of them might be infinite
+
     # Training
 
-    def fit(self: E, X: Any, y: Any) -> E:
+    def fit(self: E, X: Any, y: Any, sample_weight: Any = None) -> E:
         """Train from new weights, or with ``warm_start=True`` from where the last training ended.
 
         Parameters
         ----------
         X : array_like of shape (n_samples, n_features)
         y : array_like of shape (n_samples,), or for regression also (n_samples, n_outputs)
+        sample_weight : array_like of shape (n_samples,), optional
+            How much the loss of each sample counts, relative to the others; 0 is as if it were not there.
         """
         options.check(self)
         is_first = not (self.warm_start and hasattr(self, "module_"))
-        X, targets = self._checked(X, y, is_first)
+        X, targets, weights = self._checked(X, y, sample_weight, is_first)
         if is_first:
             self._start()
         self.optimizer_ = options.make_optimizer(self, self.module_)
-        self._train(X, targets, self.max_epochs, self.validation_fraction)
+        self._train(X, targets, weights, self.max_epochs, self.validation_fraction, self.patience)
         return self
 
-    def _partial_fit(self: E, X: np.ndarray, targets: np.ndarray, is_first: bool) -> E:
+    def _partial_fit(self: E, X: np.ndarray, targets: np.ndarray, weights: Any, is_first: bool) -> E:
         """One epoch, with nothing held out."""
         if is_first:
             self._start()
             self.optimizer_ = options.make_optimizer(self, self.module_)
-        self._train(X, targets, 1, 0.0)
+        self._train(X, targets, weights, 1, 0.0, None)
         return self
 
     def _start(self) -> None:
@@ -113,85 +130,81 @@ class NeuralEstimator(BaseEstimator):
         self.module_ = options.make_module(self, self.n_features_in_, self._n_outputs(), self._rng)
         self.history_: dict[str, list[float]] = {}
 
-    def _train(self, X: np.ndarray, targets: np.ndarray, epochs: int, validation_fraction: float) -> None:
+    def _train(
+        self, X: np.ndarray, targets: np.ndarray, weights: Any, epochs: int, fraction: float, patience: int | None
+    ) -> None:
         """Run through the data `epochs` times, or until the loss has not fallen for `patience` epochs."""
-        training, held_out = self._split(targets, validation_fraction)
-        best, best_state, waited = np.inf, None, 0
-        bar = tqdm(range(epochs), desc=type(self).__name__, unit="epoch", disable=not self.verbose)
-        for epoch in bar:
-            losses = {"loss": self._epoch(X, targets, training)}
-            if len(held_out):
-                losses["validation_loss"] = self._mean_loss(X, targets, held_out)
-            for name, loss in losses.items():
-                self.history_.setdefault(name, []).append(loss)
-            bar.set_postfix({name: f"{loss:.4g}" for name, loss in losses.items()}, refresh=False)
-            watched = losses.get("validation_loss", losses["loss"])
-            if not np.isfinite(watched):
-                raise FloatingPointError(
-                    f"{type(self).__name__}: the loss became {watched} in epoch {epoch + 1}; standardise X and y, or "
-                    f"lower learning_rate={self.learning_rate}"
-                )
-            if self.patience is None:
-                continue
-            if watched < best - self.tol:
-                best, best_state, waited = watched, self.module_.state_dict(), 0
-            else:
-                waited += 1
-            if waited >= self.patience:
-                break
-        if best_state is not None:
-            self.module_.load_state_dict(best_state)
-        self.module_.eval()
+        rows, held_out = self._split(targets, fraction)
+        if weights is not None:
+            for part in filter(len, (rows, held_out)):
+                weights[part] /= weights[part].mean()
+        measured = options.make_loss(self, weights)
 
-    def _epoch(self, X: np.ndarray, targets: np.ndarray, rows: np.ndarray) -> float:
-        """One step for each batch; the mean loss while that went on.
+        def loss(outputs: Any, chosen: np.ndarray) -> Any:
+            self._require_shape(outputs, len(chosen))
+            return measured(outputs, targets[chosen], chosen)
 
-        Batches differ by one sample at most: a last one of a single sample would make a noisy step, and has no variance
-        for layers that normalise by it.
-        """
-        self.module_.train()
-        total = 0.0
-        for batch in np.array_split(self._rng.permutation(rows), -(-len(rows) // self.batch_size)):
-            total += len(batch) * self._step(X[batch], targets[batch])
-        return total / len(rows)
+        def note(run: training.Run) -> None:
+            for name, column in run.history.epochs.items():
+                if name.endswith("loss"):
+                    self.history_.setdefault(name, []).append(column[-1])
 
-    def _step(self, x: np.ndarray, target: np.ndarray) -> float:
-        def closure() -> Any:
-            self.optimizer_.zero_grad()
-            loss = self._loss(x, target)
-            loss.backward()
-            return loss
-
-        return float(self.optimizer_.step(closure).data)
-
-    def _loss(self, x: np.ndarray, target: np.ndarray) -> Any:
-        loss = self._default_loss if self.loss is None else self.loss
-        return loss(self._outputs(x), target)
-
-    def _mean_loss(self, X: np.ndarray, targets: np.ndarray, rows: np.ndarray) -> float:
-        self.module_.eval()
-        batches = np.array_split(rows, -(-len(rows) // _SAMPLES_AT_ONCE))
-        with no_grad():
-            total = sum(len(batch) * float(self._loss(X[batch], targets[batch]).data) for batch in batches)
-        return total / len(rows)
+        try:
+            training.fit(
+                self.module_,
+                loss,
+                self.optimizer_,
+                _Batches(X, rows, self.batch_size, self._rng),
+                epochs=epochs,
+                validation=_Batches(X, held_out, _SAMPLES_AT_ONCE) if len(held_out) else None,
+                callbacks=note,
+                early_stopping=None if patience is None else training.EarlyStopping(patience, self.tol),
+                progress=bool(self.verbose),
+            )
+        except FloatingPointError as error:
+            rate = "the optimizer's rate" if callable(self.optimizer) else f"learning_rate={self.learning_rate}"
+            raise FloatingPointError(
+                f"{type(self).__name__}: {str(error).removeprefix('fit: ')}; standardise X and y, or lower {rate}"
+            ) from error
 
     # Use
 
-    def _outputs(self, x: np.ndarray) -> Any:
-        outputs = self.module_(x)
-        expected = (len(x), self._n_outputs())
-        if outputs.shape != expected:
+    def _require_shape(self, outputs: Any, n_samples: int) -> None:
+        expected = (n_samples, self._n_outputs())
+        if np.shape(outputs) != expected:
             raise ValueError(
-                f"{type(self).__name__}: the module answers an input of shape {x.shape} with outputs of shape "
-                f"{outputs.shape}; they must be {expected}, so let its last layer have {expected[1]} outputs"
+                f"{type(self).__name__}: the module answers {n_samples} samples with outputs of shape "
+                f"{np.shape(outputs)}; they must be {expected}, so let its last layer have {expected[1]} outputs"
             )
-        return outputs
 
     def _predicted(self, X: Any) -> np.ndarray:
         """The module's outputs for all samples."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=self.dtype)
         self.module_.eval()
-        starts = range(0, len(X), _SAMPLES_AT_ONCE)
+        outputs = []
         with no_grad():
-            return np.concatenate([self._outputs(X[i : i + _SAMPLES_AT_ONCE]).numpy() for i in starts])
+            for start in range(0, len(X), _SAMPLES_AT_ONCE):
+                part = X[start : start + _SAMPLES_AT_ONCE]
+                outputs.append(np.asarray(raw(self.module_(part))))
+                self._require_shape(outputs[-1], len(part))
+        return np.concatenate(outputs)
+
+
+class _Batches:
+    """Samples with their numbers, each once: with a generator in a new order each time.
+
+    Batches differ by one sample at most: a last one of a single sample would make a noisy step, and has no variance for
+    layers that normalise by it.
+    """
+
+    def __init__(self, X: np.ndarray, rows: np.ndarray, size: int, rng: np.random.Generator | None = None) -> None:
+        self.X, self.rows, self.size, self.rng = X, rows, size, rng
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.size)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        order = self.rows if self.rng is None else self.rng.permutation(self.rows)
+        for part in np.array_split(order, len(self)):
+            yield self.X[part], part

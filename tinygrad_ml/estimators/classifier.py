@@ -31,7 +31,7 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
         The widths of the hidden layers of the default module.
     loss : callable, optional
         A function of the logits and the numbers of the classes, an array of int of shape (n_samples,), that returns a
-        mean; by default `tinygrad_ml.functional.cross_entropy`.
+        mean; by default `tinygrad_ml.functional.cross_entropy`. For `sample_weight` it must take ``reduction="none"``.
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad"} or callable, default="adam"
         A callable is handed the parameters and returns an optimizer; `learning_rate` is then its own affair.
     learning_rate : float, default=1e-3
@@ -79,10 +79,12 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
 
     _default_loss = staticmethod(functional.cross_entropy)
 
-    def _checked(self, X: Any, y: Any, is_first: bool, classes: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def _checked(
+        self, X: Any, y: Any, sample_weight: Any, is_first: bool, classes: Any = None
+    ) -> tuple[np.ndarray, np.ndarray, Any]:
         X, y = validate_data(self, X, y, reset=is_first, dtype=self.dtype)
         check_classification_targets(y)
-        y = column_or_1d(y)
+        X, y, weights = self._weighted(X, column_or_1d(y), sample_weight)
         if is_first:
             self.classes_ = np.unique(y if classes is None else classes)
         unknown = np.setdiff1d(y, self.classes_)
@@ -92,7 +94,7 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
                 f"{self.classes_.tolist()} of the first fit; name all in partial_fit(X, y, classes), or fit with "
                 "warm_start=False"
             )
-        return X, np.searchsorted(self.classes_, y)
+        return X, np.searchsorted(self.classes_, y), weights
 
     def _n_outputs(self) -> int:
         return len(self.classes_)
@@ -100,7 +102,7 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
     def _strata(self, targets: np.ndarray) -> np.ndarray:
         return targets
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> NeuralClassifier:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> NeuralClassifier:
         """Train for one epoch on part of the data, from where the last training ended.
 
         Parameters
@@ -109,6 +111,8 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
         y : array_like of shape (n_samples,)
         classes : array_like of shape (n_classes,), optional
             All labels there will be; needed at the first call, where `y` has not all of them.
+        sample_weight : array_like of shape (n_samples,), optional
+            As in `fit`, relative to the other samples of this call.
         """
         options.check(self)
         is_first = not hasattr(self, "module_")
@@ -117,7 +121,7 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):
                 f"{type(self).__name__}: partial_fit was called with classes {np.unique(classes).tolist()}, and the "
                 f"classes of the first fit were {self.classes_.tolist()}; leave classes out"
             )
-        return self._partial_fit(*self._checked(X, y, is_first, classes), is_first)
+        return self._partial_fit(*self._checked(X, y, sample_weight, is_first, classes), is_first)
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each sample."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-import numbers
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import functional, nn, optim
+from ..counts import whole
 
 OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "adagrad": optim.Adagrad,
@@ -31,7 +33,7 @@ def perceptron(n_features: int, hidden: Sequence[int], n_outputs: int, rng: np.r
 
 
 def make_module(estimator: Any, n_features: int, n_outputs: int, rng: np.random.Generator) -> nn.Module:
-    """A new module, or a copy of the one that was given."""
+    """A new module, or a copy of the one that was given, in evaluation mode, to which it returns after training."""
     given = estimator.module
     if given is None:
         module: Any = perceptron(n_features, estimator.hidden, n_outputs, rng)
@@ -44,7 +46,7 @@ def make_module(estimator: Any, n_features: int, n_outputs: int, rng: np.random.
                 f"{_name(estimator)}: module(n_features, n_outputs, rng) must return a tinygrad_ml.nn.Module, "
                 f"returned {type(module).__name__}"
             )
-    return module.to(estimator.dtype)
+    return module.to(estimator.dtype).eval()
 
 
 def make_optimizer(estimator: Any, module: nn.Module) -> optim.Optimizer:
@@ -52,6 +54,46 @@ def make_optimizer(estimator: Any, module: nn.Module) -> optim.Optimizer:
         return estimator.optimizer(module.parameters())  # type: ignore[no-any-return]
     make: Any = OPTIMIZERS[estimator.optimizer]
     return make(module.named_parameters(), lr=estimator.learning_rate)  # type: ignore[no-any-return]
+
+
+def make_loss(estimator: Any, weights: np.ndarray | None) -> Callable[[Any, np.ndarray, np.ndarray], Any]:
+    """A function of outputs, targets, and the numbers of the samples: their mean loss, weighted if there are weights.
+
+    Weights have the mean 1, so that the means of batches are right on average.
+    """
+    loss = estimator._default_loss if estimator.loss is None else estimator.loss
+    if weights is None:
+        return lambda outputs, targets, chosen: loss(outputs, targets)
+    each, weights = _each_sample(estimator, loss), weights.astype(estimator.dtype)
+
+    def weighted(outputs: Any, targets: np.ndarray, chosen: np.ndarray) -> Any:
+        losses = each(outputs, targets)
+        if np.shape(losses)[:1] != (len(chosen),):
+            raise ValueError(
+                f"{_name(estimator)}: with reduction='none' the loss of {len(chosen)} samples must have that many "
+                f"rows, got shape {np.shape(losses)}"
+            )
+        return (losses.reshape(len(chosen), -1).mean(axis=1) * weights[chosen]).mean()
+
+    return weighted
+
+
+def _each_sample(estimator: Any, loss: Any) -> Callable[..., Any]:
+    """The losses of the samples in place of their mean."""
+    if isinstance(loss, nn.Module) and hasattr(loss, "reduction"):
+        loss = copy.deepcopy(loss)
+        loss.reduction = "none"
+        return loss  # type: ignore[no-any-return]
+    try:
+        can_tell = "reduction" in inspect.signature(loss).parameters
+    except ValueError:  # a builtin may have no signature
+        can_tell = False
+    if not can_tell:
+        raise TypeError(
+            f"{_name(estimator)}: sample_weight needs the loss of each sample, so loss must take reduction='none', as "
+            f"those of tinygrad_ml.functional do; got {loss!r}"
+        )
+    return functools.partial(loss, reduction="none")
 
 
 def check(estimator: Any) -> None:
@@ -63,20 +105,20 @@ def check(estimator: Any) -> None:
     """
     name = _name(estimator)
     for argument in ("batch_size", "max_epochs"):
+        whole(f"{name}: {argument}", getattr(estimator, argument), 1)
+    if estimator.patience is not None:
+        whole(f"{name}: patience, where it is not None,", estimator.patience, 1)
+    for argument in ("learning_rate", "tol"):
         value = getattr(estimator, argument)
-        if not _is_positive_integer(value):
-            raise ValueError(f"{name}: {argument} must be an integer of at least 1, got {value!r}")
-    if estimator.patience is not None and not _is_positive_integer(estimator.patience):
-        raise ValueError(
-            f"{name}: patience must be an integer of at least 1, or None for no early stopping, "
-            f"got {estimator.patience!r}"
-        )
-    if not 0 <= estimator.validation_fraction < 1:
-        raise ValueError(
-            f"{name}: validation_fraction must be at least 0 and less than 1, got {estimator.validation_fraction!r}"
-        )
-    if not isinstance(estimator.hidden, (tuple, list)) or not all(map(_is_positive_integer, estimator.hidden)):
-        raise ValueError(f"{name}: hidden must be a tuple of widths of at least 1, got {estimator.hidden!r}")
+        if not (isinstance(value, (int, float, np.number)) and value >= 0):
+            raise ValueError(f"{name}: {argument} must be a number of at least 0, got {value!r}")
+    fraction = estimator.validation_fraction
+    if not (isinstance(fraction, (int, float, np.number)) and 0 <= fraction < 1):
+        raise ValueError(f"{name}: validation_fraction must be at least 0 and less than 1, got {fraction!r}")
+    if not isinstance(estimator.hidden, (tuple, list)):
+        raise ValueError(f"{name}: hidden must be a tuple of widths, got {estimator.hidden!r}")
+    for width in estimator.hidden:
+        whole(f"{name}: every width in hidden={estimator.hidden!r}", width, 1)
     if np.dtype(estimator.dtype).kind != "f":
         raise ValueError(f"{name}: dtype must be a floating-point type such as np.float32, got {estimator.dtype!r}")
     if estimator.module is not None and not callable(estimator.module):
@@ -89,15 +131,11 @@ def check(estimator: Any) -> None:
             f"{name}: optimizer must be one of {', '.join(map(repr, OPTIMIZERS))}, or a function (parameters) that "
             f"makes one, got {estimator.optimizer!r}"
         )
-    if estimator.loss is not None and not callable(estimator.loss):
+    if isinstance(estimator.loss, type) or not (estimator.loss is None or callable(estimator.loss)):
         raise TypeError(
             f"{name}: loss must be a function (outputs, targets) such as tinygrad_ml.functional.cross_entropy, "
             f"got {estimator.loss!r}"
         )
-
-
-def _is_positive_integer(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and int(value) >= 1
 
 
 def _name(estimator: Any) -> str:

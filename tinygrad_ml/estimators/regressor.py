@@ -25,7 +25,7 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):
         starts. By default linear layers with relu between them.
     loss : callable, optional
         A function of predictions and targets, both of shape (n_samples, n_outputs), that returns a mean; by default
-        `tinygrad_ml.functional.mse_loss`.
+        `tinygrad_ml.functional.mse_loss`. For `sample_weight` it must take ``reduction="none"``.
     hidden, optimizer, learning_rate, batch_size, max_epochs, validation_fraction, patience, tol, warm_start, \
 random_state, dtype, verbose
         As in `NeuralClassifier`; what is held out is drawn without regard to y.
@@ -57,8 +57,9 @@ random_state, dtype, verbose
         tags.target_tags.multi_output = True
         return tags
 
-    def _checked(self, X: Any, y: Any, is_first: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _checked(self, X: Any, y: Any, sample_weight: Any, is_first: bool) -> tuple[np.ndarray, np.ndarray, Any]:
         X, y = validate_data(self, X, y, reset=is_first, dtype=self.dtype, multi_output=True, y_numeric=True)
+        X, y, weights = self._weighted(X, y, sample_weight)
         targets = y.reshape(len(y), -1).astype(self.dtype, copy=False)
         if is_first:
             self.n_outputs_ = targets.shape[1]
@@ -68,22 +69,24 @@ random_state, dtype, verbose
                 "fit with warm_start=False"
             )
         self._predicts_rows = y.ndim == 2
-        return X, targets
+        return X, targets, weights
 
     def _n_outputs(self) -> int:
         return self.n_outputs_
 
-    def partial_fit(self, X: Any, y: Any) -> NeuralRegressor:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> NeuralRegressor:
         """Train for one epoch on part of the data, from where the last training ended.
 
         Parameters
         ----------
         X : array_like of shape (n_samples, n_features)
         y : array_like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array_like of shape (n_samples,), optional
+            As in `fit`, relative to the other samples of this call.
         """
         options.check(self)
         is_first = not hasattr(self, "module_")
-        return self._partial_fit(*self._checked(X, y, is_first), is_first)
+        return self._partial_fit(*self._checked(X, y, sample_weight, is_first), is_first)
 
     def predict(self, X: Any) -> np.ndarray:
         """The predictions, in the shape that y had."""

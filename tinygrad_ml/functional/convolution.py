@@ -1,102 +1,85 @@
 """Convolutions.
 
 The samples lie next to each other in memory: the axis of samples is the last one inside, and the results are views
-with the axes in their usual order. So all copies are of long runs, and a convolution is one matrix product. What works
-on results element by element, as activations and pooling do, keeps this order.
+with the axes in their usual order. So all copies are of long runs, and a convolution is a few matrix products. What
+works on results element by element, as activations and pooling do, keeps this order.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..primitive import Primitive, define
 from .activations import _floating
-from .windows import Padding, Sizes, Windows, sizes, windows
+from .columns import columns, outputs_as_matrices, weights_as_rows, weights_of_rows
+from .windows import Padding, Sizes, Windows, sizes, windows, windows_around
 
-#: How many elements of columns are made at once: what stays in the cache until it is multiplied.
-_BLOCK = 2**16
+#: How many elements of the input's gradient are spread at once.
+_BLOCK = 2**18
 
 
 def _samples_last(x: Any, groups: int) -> Any:
-    """An output of shape (samples, channels, ...) as matrices of shape (groups, channels / groups, all others)."""
+    """Images as an array of shape (groups, channels / groups, ..., samples)."""
     channels = x.shape[1]
-    return x.transpose(*range(1, x.ndim), 0).reshape(groups, channels // groups, math.prod(x.shape) // channels)
+    x = np.ascontiguousarray(x.transpose(*range(1, x.ndim), 0))
+    return x.reshape(groups, channels // groups, *x.shape[1:])
 
 
-def _blocks(at: Windows, rows: int, samples: int) -> Iterator[tuple[slice, Sizes, list[tuple[slice, ...]]]]:
-    """Parts of the output along its first axis: where they are in matrices, their shapes, and the places of windows."""
-    height, *others = at.output
-    width = math.prod(others) * samples
-    at_once = max(1, _BLOCK // max(1, rows * width))
-    for top in range(0, height, at_once):
-        end = min(top + at_once, height)
-        places = [
-            (slice(first.start + top * first.step, first.start + (end - 1) * first.step + 1, first.step), *rest)
-            for first, *rest in at.places
-        ]
-        yield slice(top * width, end * width), (end - top, *others, samples), places
-
-
-def _columns(x: Any, at: Windows, groups: int, bias: bool = False) -> Iterator[tuple[slice, Any]]:
-    """What each window sees: matrices of shape (groups, channels / groups * places, windows * samples), in blocks.
-
-    With `bias` they have one more row, of ones.
-    """
-    samples, channels = x.shape[:2]
-    x = x.transpose(*range(1, x.ndim), 0)
-    if at.padded == x.shape[1:-1]:
-        source = np.ascontiguousarray(x)
-    else:
-        source = np.zeros((channels, *at.padded, samples), x.dtype)
-        source[:, *at.interior] = x
-    source = source.reshape(groups, channels // groups, *source.shape[1:])
-    rows = channels // groups * len(at.places)
-    for part, shape, places in _blocks(at, rows, samples):
-        columns = np.empty((groups, rows + bias, *shape), x.dtype)
-        for k, place in enumerate(places):
-            columns[:, k : rows : len(places)] = source[:, :, *place]
-        if bias:
-            columns[:, rows] = 1
-        yield part, columns.reshape(groups, rows + bias, math.prod(shape))
+def _samples_first(x: Any) -> Any:
+    """The images of `_samples_last`, as a view."""
+    x = x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+    return x.transpose(-1, *range(x.ndim - 1))
 
 
 def _convolution(x: Any, w: Any, b: Any, at: Windows, groups: int) -> tuple[Any, Any]:
     """The convolution, and the columns for the gradient of `w` where they are few."""
-    samples, outputs = len(x), len(w)
-    weights = w.reshape(groups, outputs // groups, math.prod(w.shape[1:]))
-    if b is not None:
-        weights = np.concatenate((weights, b.reshape(groups, outputs // groups, 1)), axis=2)
-    y = np.empty((*weights.shape[:2], math.prod(at.output) * samples), np.result_type(x, weights))
-    columns = None
-    for part, columns in _columns(x, at, groups, b is not None):
-        np.matmul(weights, columns, out=y[:, :, part])
-    y = y.reshape(outputs, *at.output, samples)
-    return y.transpose(-1, *range(y.ndim - 1)), columns if part.start == 0 else None
+    weights = weights_as_rows(w, b, groups)
+    y = np.empty((groups, len(w) // groups, *at.output, len(x)), np.result_type(x, weights))
+    seen = None
+    for part, seen in columns(_samples_last(x, groups), at, groups, b is not None):
+        np.matmul(weights, seen, out=outputs_as_matrices(y, part, seen))
+    return _samples_first(y), seen if part.start == 0 else None
 
 
 def _to_weight(x: Any, g: Any, shape: Sizes, at: Windows, groups: int) -> Any:
     g = _samples_last(g, groups)
-    total: Any = 0
-    for part, columns in _columns(x, at, groups):
-        total = total + np.matmul(g[:, :, part], columns.transpose(0, 2, 1))
-    return total.reshape(shape)
+    blocks = columns(_samples_last(x, groups), at, groups)
+    return weights_of_rows(sum([_product(g, part, seen) for part, seen in blocks]), shape)
+
+
+def _product(g: Any, part: slice, seen: Any) -> Any:
+    return np.matmul(outputs_as_matrices(g, part, seen), seen.swapaxes(2, 3)).sum(axis=1)
 
 
 def _to_input(g: Any, w: Any, shape: Sizes, at: Windows, groups: int) -> Any:
-    samples, channels = shape[:2]
+    kernels = w.reshape(groups, len(w) // groups, *w.shape[1:])
+    # The windows in which an element is are neighbours, so that this is a convolution of their gradients. It copies
+    # these, and where there are few channels to spread them to, that is more work than to spread them.
+    around = windows_around(at) if kernels.shape[1] <= 2 * kernels.shape[2] else None
+    if around is None:
+        return _spread(g, kernels, shape, at)
+    flipped = kernels.swapaxes(1, 2)[..., *[slice(None, None, -1)] * len(at.kernel)]
+    return _convolution(g, flipped.reshape(shape[1], *flipped.shape[2:]), None, around, groups)[0]
+
+
+def _spread(g: Any, kernels: Any, shape: Sizes, at: Windows) -> Any:
+    """The gradient of each window, added up where the windows are."""
+    groups, outputs, channels = kernels.shape[:3]
     g = _samples_last(g, groups)
-    weights = w.reshape(groups, g.shape[1], math.prod(w.shape[1:])).transpose(0, 2, 1)
-    total = np.zeros((channels, *at.padded, samples), np.result_type(g, weights))
-    for part, size, places in _blocks(at, weights.shape[1], samples):
-        columns = np.matmul(weights, g[:, :, part]).reshape(channels, len(places), *size)
-        for k, place in enumerate(places):
-            total[:, *place] += columns[:, k]
-    total = total[:, *at.interior]
-    return total.transpose(-1, *range(total.ndim - 1))
+    weights = kernels.reshape(groups, outputs, math.prod(kernels.shape[2:])).swapaxes(1, 2)
+    total = np.zeros((groups, channels, *at.padded, g.shape[-1]), np.result_type(g, weights))
+    each = shape[1] * len(at.places) * math.prod(g.shape[3:])
+    for part, _ in at.blocks(_BLOCK // max(1, each)):
+        block = g[:, :, part]
+        parts = np.matmul(weights, block.reshape(groups, outputs, math.prod(block.shape[2:])))
+        parts = parts.reshape(groups, channels, len(at.places), *block.shape[2:])
+        for k, (first, *others) in enumerate(at.places):
+            first = slice(first.start + part.start * first.step, first.start + part.stop * first.step, first.step)
+            total[:, :, first, *others] += parts[:, :, k]
+    return _samples_first(total[:, :, *at.interior])
 
 
 def _x_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
@@ -107,11 +90,10 @@ def _w_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) 
     return _convolution_to_weight(x, g, w.shape, at, groups)
 
 
-def _w_cached(g: Any, columns: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
-    if columns is None:
+def _w_cached(g: Any, seen: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:
+    if seen is None:
         return _to_weight(x, g, w.shape, at, groups)
-    product = np.matmul(_samples_last(g, groups), columns.transpose(0, 2, 1))
-    return product[:, :, : math.prod(w.shape[1:])].reshape(w.shape)
+    return weights_of_rows(_product(_samples_last(g, groups), slice(None), seen), w.shape)
 
 
 def _b_rule(g: Any, ans: Any, x: Any, w: Any, b: Any, at: Windows, groups: int) -> Any:

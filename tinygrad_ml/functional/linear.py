@@ -25,6 +25,12 @@ def _rows(x: Any) -> Any:
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # not -1, which is ambiguous for arrays without elements
 
 
+def _to_input(g: Any, ans: Any, x: Any, weight: Any, bias: Any) -> Any:
+    if type(x) is np.ndarray and x.ndim == 2 and x.flags.fnc:  # its rows lie across memory, as behind a convolution
+        return np.matmul(weight.T, g.T).T
+    return np.matmul(g, weight)
+
+
 def _to_bias(g: Any, ans: Any, x: Any, weight: Any, bias: Any) -> Any:
     g = _rows(g)
     return np.matmul(np.ones(g.shape[0], g.dtype), g)  # faster than a sum over short rows
@@ -33,7 +39,7 @@ def _to_bias(g: Any, ans: Any, x: Any, weight: Any, bias: Any) -> Any:
 #: ``x W^T + b`` of arrays that are known to fit.
 affine = define(
     _affine,
-    lambda g, ans, x, weight, bias: np.matmul(g, weight),
+    _to_input,
     lambda g, ans, x, weight, bias: np.matmul(_rows(g).T, _rows(x)),
     _to_bias,
     name="linear",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,37 +27,47 @@ def _views(x: Any, at: Windows, fill: float) -> list[Any]:
     return [x[:, :, *place] for place in at.places]
 
 
-def _max_pool(x: Any, at: Windows) -> Any:
+def _max_pool(x: Any, at: Windows) -> tuple[Any, Any]:
+    """The maxima, also as the cache of the rule."""
     first, *others = _views(x, at, -np.inf)
     if not others:
-        return first.copy()
+        top = first.copy()
+        return top, top
     top = np.maximum(first, others[0])
     for view in others[1:]:
         np.maximum(top, view, out=top)
-    return top
+    return top, top
 
 
-def _winners(x: Any, top: Any, at: Windows) -> tuple[Any, ...]:
+def _winners(x: Any, top: Any, at: Windows) -> Iterator[Any]:
     """For each place in a window, in which windows the maximum is there first."""
-    hits = []
-    free = np.ones_like(top, bool)
+    free = None
     for view in _views(x, at, -np.inf)[:-1]:
         hit = view == top
-        hit &= free
-        free ^= hit
-        hits.append(hit)
-    return *hits, free  # at the last place where it was nowhere else, which is so for NaN too
+        if free is None:
+            free = ~hit
+        else:
+            hit &= free
+            free ^= hit
+        yield hit
+    # At the last place where it was nowhere else, which is so for NaN too.
+    yield np.ones_like(top, bool) if free is None else free
 
 
-def _to_winners(g: Any, hits: tuple[Any, ...], at: Windows) -> Any:
-    g = _in_order_of(g, hits[0])
+def _to_winners(g: Any, hits: Iterable[Any], at: Windows) -> Any:
     total = _room(g, at)
+    part = None
     for place, hit in zip(at.places, hits, strict=True):
         if at.disjoint:
             np.multiply(g, hit, out=total[:, :, *place])
         else:
-            total[:, :, *place] += g * hit
+            part = np.multiply(g, hit, out=part)
+            total[:, :, *place] += part
     return total[:, :, *at.interior]
+
+
+def _max_pool_cached(g: Any, top: Any, x: Any, at: Windows) -> Any:
+    return _to_winners(_in_order_of(g, top), _winners(x, top, at), at)
 
 
 def _of_winners(x: Any, hits: tuple[Any, ...], at: Windows) -> Any:
@@ -93,13 +104,18 @@ def _window_spread(g: Any, at: Windows) -> Any:
 
 # Where the maxima are does not change when they move a little: the rules of both are linear.
 _maxima_to_input: Primitive = define(
-    _to_winners, lambda h, ans, g, hits, at: _maxima_selected(h, hits, at), name="max_pool_to_input"
+    lambda g, hits, at: _to_winners(_in_order_of(g, hits[0]), hits, at),
+    lambda h, ans, g, hits, at: _maxima_selected(h, hits, at),
+    name="max_pool_to_input",
 )
 _maxima_selected: Primitive = define(
     _of_winners, lambda h, ans, x, hits, at: _maxima_to_input(h, hits, at), name="max_pool_selected"
 )
 _maxima_of_windows = define(
-    _max_pool, lambda g, ans, x, at: _maxima_to_input(g, _winners(raw(x), raw(ans), at), at), name="max_pool"
+    _max_pool,
+    lambda g, ans, x, at: _maxima_to_input(g, tuple(_winners(raw(x), raw(ans), at)), at),
+    cached_rules=(_max_pool_cached,),
+    name="max_pool",
 )
 _sum_of_windows: Primitive = define(_window_sum, lambda g, ans, x, at: _spread_over_windows(g, at), name="window_sum")
 _spread_over_windows: Primitive = define(

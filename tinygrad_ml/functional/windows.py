@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ class Windows:
 
     Attributes
     ----------
+    kernel, stride, dilation : tuple of int
     output : tuple of int
         How many windows there are along each axis.
     padded : tuple of int
@@ -30,10 +32,13 @@ class Windows:
         Whether no element is in two windows; and whether moreover each is in one.
     """
 
-    __slots__ = ("output", "padded", "interior", "places", "disjoint", "complete")
+    __slots__ = ("kernel", "stride", "dilation", "output", "padded", "interior", "places", "disjoint", "complete")
 
     def __init__(
         self,
+        kernel: Sizes,
+        stride: Sizes,
+        dilation: Sizes,
         output: Sizes,
         padded: Sizes,
         interior: tuple[slice, ...],
@@ -41,8 +46,21 @@ class Windows:
         disjoint: bool,
         complete: bool,
     ) -> None:
+        self.kernel, self.stride, self.dilation = kernel, stride, dilation
         self.output, self.padded, self.interior, self.places = output, padded, interior, places
         self.disjoint, self.complete = disjoint, complete
+
+    @property
+    def reach(self) -> Sizes:
+        """How many elements a window spans along each axis."""
+        return tuple([apart * (size - 1) + 1 for size, apart in zip(self.kernel, self.dilation, strict=True)])
+
+    def blocks(self, at_once: int) -> Iterator[tuple[slice, slice]]:
+        """Parts of the output along its first axis, and the part of the padded array that their windows see."""
+        count, step, reach = self.output[0], self.stride[0], self.reach[0]
+        for top in range(0, count, max(1, at_once)):
+            end = min(top + max(1, at_once), count)
+            yield slice(top, end), slice(top * step, (end - 1) * step + reach)
 
 
 @functools.lru_cache(maxsize=256)
@@ -93,7 +111,26 @@ def windows(
         for count, size, step, apart in zip(output, kernel, stride, dilation, strict=True)
     )
     complete = all(count * size == n for count, size, n in zip(output, kernel, padded, strict=True))
-    return Windows(tuple(output), tuple(padded), interior, places, disjoint, disjoint and complete)
+    complete = disjoint and complete
+    return Windows(kernel, stride, dilation, tuple(output), tuple(padded), interior, places, disjoint, complete)
+
+
+@functools.lru_cache(maxsize=256)
+def windows_around(at: Windows) -> Windows | None:
+    """The windows over the output in which are, for each element of the array, the windows that it is in.
+
+    What is at a place of these was seen at the opposite place of a window, so kernels have to be flipped. None where
+    the windows that an element is in are no neighbours, or where the padding is wider than a window.
+    """
+    padding = tuple(
+        [
+            (reach - 1 - inside.start, reach - 1 - (padded - inside.stop))
+            for reach, inside, padded in zip(at.reach, at.interior, at.padded, strict=True)
+        ]
+    )
+    if any(step != 1 for step in at.stride) or any(min(pair) < 0 for pair in padding):
+        return None
+    return windows("windows_around", at.output, at.kernel, at.stride, padding, at.dilation)
 
 
 def sizes(name: str, argument: str, value: Any, rank: int, least: int = 1) -> Sizes:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..functional.activations import relu
+from .activations import ReLU
 from .module import Module
+from .pooling import MaxPool2d
 
 
 class Sequential(Module):
@@ -15,6 +18,12 @@ class Sequential(Module):
     ----------
     *layers : Module or callable
         Each takes what the one before it answers. Functions such as `tinygrad_ml.tanh` are layers too.
+
+    Notes
+    -----
+    A relu before a max pooling is called behind it, for a part of the elements: the largest of some numbers is cut off
+    at 0, or all of them are and then the largest is taken. The answers are the same, and so are the gradients, except
+    of windows that hold a NaN.
 
     Examples
     --------
@@ -41,7 +50,7 @@ class Sequential(Module):
                 yield name, part
 
     def forward(self, x: Any) -> Any:
-        for layer in self.layers:
+        for layer in _in_order_of_calls(self.layers):
             x = layer(x)
         return x
 
@@ -53,3 +62,17 @@ class Sequential(Module):
 
     def __getitem__(self, index: int | slice) -> Any:
         return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
+
+
+def _in_order_of_calls(layers: list[Any]) -> list[Any]:
+    """The layers with each relu behind the max poolings that follow it."""
+    order = layers
+    for i, layer in enumerate(layers):
+        if i and _is(layer, MaxPool2d) and (order[i - 1] is relu or _is(order[i - 1], ReLU)):
+            order = [*order[: i - 1], layer, order[i - 1], *layers[i + 1 :]]
+    return order
+
+
+def _is(layer: Any, kind: type[Module]) -> bool:
+    """Whether `layer` is of this kind and does what it does: nobody gave it a `forward` of its own."""
+    return type(layer) is kind and "forward" not in vars(layer)

@@ -42,9 +42,10 @@ def read(path: Any) -> State:
     if _kind(path) == ".safetensors":
         return dict(_safetensors().load_file(path))
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # A file that NumPy opens itself it leaves open where it cannot read it.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (ValueError, zipfile.BadZipFile, TypeError) as error:
+    except (ValueError, zipfile.BadZipFile, TypeError, EOFError) as error:
         raise ValueError(f"load: {path} is no .npz file of arrays: {error}") from error
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..counts import whole
+
 if TYPE_CHECKING:
     from .run import Run
 
@@ -60,8 +62,8 @@ class EarlyStopping(Callback):
         What is no more than this is no improvement.
     monitor : str, optional
         A column of the history's epochs; "validation_loss" by default, or "loss" without a validation.
-    mode : {"min", "max"}
-        Whether less or more is better.
+    mode : {"min", "max"}, optional
+        Whether less or more is better; less by default where `monitor` is a loss or an error, and to be told where not.
     restore_best : bool, default=True
         At the end of the run, stopped or not, give the module the parameters and buffers of the best epoch.
 
@@ -80,16 +82,19 @@ class EarlyStopping(Callback):
         patience: int = 10,
         min_delta: float = 0.0,
         monitor: str | None = None,
-        mode: str = "min",
+        mode: str | None = None,
         restore_best: bool = True,
     ) -> None:
-        if isinstance(patience, bool) or patience != int(patience) or patience < 1:
-            raise ValueError(f"EarlyStopping: patience must be a whole number of epochs from 1, got {patience}")
         if not min_delta >= 0:
             raise ValueError(f"EarlyStopping: min_delta must be 0 or more, got {min_delta}")
+        if mode is None and (monitor is None or monitor.endswith(("loss", "error"))):
+            mode = "min"
+        if mode is None:
+            raise ValueError(f"EarlyStopping: is less or more of {monitor!r} better? Pass mode='min' or mode='max'")
         if mode not in ("min", "max"):
             raise ValueError(f"EarlyStopping: mode must be 'min' or 'max', got {mode!r}")
-        self.patience, self.min_delta, self.monitor, self.mode = int(patience), min_delta, monitor, mode
+        self.patience = whole("EarlyStopping: patience", patience, 1)
+        self.min_delta, self.monitor, self.mode = min_delta, monitor, mode
         self.restore_best = restore_best
         self._reset()
 
@@ -158,7 +163,7 @@ class AfterEpoch(Callback):
 
 def as_callbacks(callbacks: Any, early_stopping: Any) -> list[Callback]:
     """All that is to be called, early stopping first."""
-    items = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else list(callbacks)
+    items = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
     out: list[Callback] = []
     if early_stopping is not None:
         given = isinstance(early_stopping, EarlyStopping)

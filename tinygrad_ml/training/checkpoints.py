@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..counts import whole
+from ..files import remove_unfinished
 from ..nn import saving
 
 _STRUCTURE = "structure"
@@ -29,10 +31,8 @@ class Checkpoint:
         self.path = Path(path)
         if self.path.suffix != ".npz":
             raise ValueError(f"Checkpoint: the file's name must end in .npz, got {self.path.name}")
-        for name, value in (("every_epochs", every_epochs), ("every_steps", every_steps)):
-            if value is not None and (value != int(value) or value < 1):
-                raise ValueError(f"Checkpoint: {name} must be a whole number from 1, got {value}")
-        self.every_epochs, self.every_steps = every_epochs, every_steps
+        self.every_epochs = whole("Checkpoint: every_epochs", every_epochs, 1)
+        self.every_steps = None if every_steps is None else whole("Checkpoint: every_steps", every_steps, 1)
 
     def write(self, tree: dict[str, Any]) -> None:
         """Replace the file by one with `tree`."""
@@ -40,7 +40,8 @@ class Checkpoint:
         write(self.path, tree)
 
     def read(self) -> dict[str, Any] | None:
-        """What the file has, or None if there is none."""
+        """What the file has, or None if there is none; what a killed run has left half-written is removed."""
+        remove_unfinished(self.path)
         return read(self.path) if self.path.exists() else None
 
 

@@ -47,13 +47,18 @@ def evaluate(
     >>> {name: round(value, 4) for name, value in found.items()}
     {'loss': 0.8848, 'accuracy': 0.6667}
     """
-    return measure(module, loss, as_batches("data", data, batch_size, shuffle=False), named_metrics(metrics))
+    batches = as_batches("evaluate: data", data, batch_size, shuffle=False)
+    return measure("evaluate: data", module, loss, batches, named_metrics(metrics))
 
 
 def measure(
-    module: Module, loss: Callable[..., Any], batches: Iterable[Any], metrics: Mapping[str, Callable[..., Any]]
+    name: str,
+    module: Module,
+    loss: Callable[..., Any],
+    batches: Iterable[Any],
+    metrics: Mapping[str, Callable[..., Any]],
 ) -> dict[str, float]:
-    """As `evaluate`, of batches."""
+    """As `evaluate`, of batches that error messages call `name`."""
     modes = [(part, part.training) for part in modules(module, loss)]
     total, count = 0.0, 0
     outputs, targets = [], []
@@ -62,10 +67,10 @@ def measure(
             part.training = False
         with no_grad():
             for batch in batches:
-                batch = checked_batch(batch)
+                batch = checked_batch(name, batch)
                 out = module(*batch[:-1])
                 number = rows(batch)
-                total += float(loss(out, batch[-1])) * number
+                total += _as_number("loss", loss(out, batch[-1])) * number
                 count += number
                 if metrics:
                     outputs.append(np.asarray(raw(out)))
@@ -74,12 +79,20 @@ def measure(
         for part, mode in modes:
             part.training = mode
     if not count:
-        raise ValueError("evaluate: the data has no rows; pass at least one batch")
+        raise ValueError(f"{name} has no rows; pass at least one batch")
     measured = {"loss": total / count}
     if metrics:
         everything = np.concatenate(outputs), np.concatenate(targets)
-        measured.update({name: float(metric(*everything)) for name, metric in metrics.items()})
+        measured.update({name: _as_number(f"metrics: {name}", metric(*everything)) for name, metric in metrics.items()})
     return measured
+
+
+def _as_number(name: str, value: Any) -> float:
+    try:
+        return float(raw(value))
+    except TypeError as error:
+        got = f"shape {np.shape(value)}" if np.shape(value) else type(value).__name__
+        raise TypeError(f"{name} must return a number for all rows together, got {got}") from error
 
 
 def modules(module: Module, loss: Any) -> list[Module]:

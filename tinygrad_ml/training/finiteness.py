@@ -37,6 +37,21 @@ def require_finite_gradients(parameters: Named, where: Callable[[], str]) -> Non
         )
 
 
+def require_finite_parameters(parameters: Named, where: str) -> None:
+    """Refuse parameters that a step with finite gradients has made infinite: no later loss may be there to tell.
+
+    Raises
+    ------
+    FloatingPointError
+        With the parameters' names and `where`.
+    """
+    if wrong := _not_finite(parameters, "_data"):
+        raise FloatingPointError(
+            f"fit: {where}, not finite are the parameters {', '.join(wrong)}, though all gradients were; "
+            "try a smaller learning rate, and look at its schedule"
+        )
+
+
 def error_of_loss(value: float, loss: Any, batch: tuple[Any, ...], parameters: Named, where: str) -> FloatingPointError:
     """What to raise where the loss is not finite: with what else is not."""
     if loss.requires_grad:

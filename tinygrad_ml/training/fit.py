@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from ..counts import whole
 from ..nn import Module
 from ..optim import LBFGS, Optimizer
 from .batches import as_batches
@@ -50,8 +53,8 @@ def fit(
     optimizer : Optimizer
         Of the module's parameters.
     data : tuple of arrays, or iterable of tuples
-        ``(X, y)``, of which batches are taken in a new order in every epoch; or batches ``(inputs, ..., targets)``, in
-        something that can be gone through again in every epoch.
+        ``(X, y)``, arrays or lists of numbers, of which batches are taken in a new order in every epoch; or batches
+        ``(inputs, ..., targets)``, in something that can be gone through again in every epoch.
     epochs, steps : int, optional
         How long: the number of passes through the data, of the optimizer's steps, or whichever is over first.
     batch_size : int, default=32
@@ -77,7 +80,8 @@ def fit(
         A file in ``.npz`` for the state of the run, written after every epoch, at the end and upon Ctrl-C. It has the
         parameters of the last step; those that early stopping finds best are kept beside them.
     resume : bool, default=True
-        Go on from the checkpoint, where there is one, to the same bits as if there had been no interruption.
+        Go on from the checkpoint, where there is one, to the same bits as if there had been no interruption: so also
+        with its optimizer's rates.
     progress : bool, optional
         Whether to show a bar; by default in a terminal.
 
@@ -124,32 +128,31 @@ def fit(
     if metrics is not None and validation is None:
         raise ValueError("fit: metrics are measured on the validation; pass validation=(X, y) too")
     settings = Settings(
-        epochs=_count("epochs", epochs, 0),
-        steps=_count("steps", steps, 0),
-        validation=None if validation is None else as_batches("validation", validation, batch_size, shuffle=False),
+        epochs=math.inf if epochs is None else whole("fit: epochs", epochs, 0),
+        steps=math.inf if steps is None else whole("fit: steps", steps, 0),
+        validation=None if validation is None else as_batches("fit: validation", validation, batch_size, shuffle=False),
         metrics=named_metrics(metrics),
         schedulers=schedulers,
         schedule=schedule,
         clip_norm=_limit("clip_norm", clip_norm),
         clip_value=_limit("clip_value", clip_value),
-        accumulate=int(_count("accumulate", accumulate, 1)),
+        accumulate=whole("fit: accumulate", accumulate, 1),
         callbacks=as_callbacks(callbacks, early_stopping),
         checkpoint=_checkpoint(checkpoint),
         resume=resume,
         progress=progress,
     )
-    return Run(module, loss, optimizer, as_batches("data", data, batch_size, True, rng), settings).go()
+    return Run(module, loss, optimizer, as_batches("fit: data", data, batch_size, True, rng), settings).go()
 
 
 def _require_parts(module: Any, loss: Any, optimizer: Any) -> None:
     if not isinstance(module, Module):
         raise TypeError(f"fit: module must be a tinygrad_ml.nn.Module, got {type(module).__name__}")
-    if not callable(loss):
-        raise TypeError(f"fit: loss must be a function of (outputs, targets), got {type(loss).__name__}")
+    if isinstance(loss, type) or not callable(loss):
+        raise TypeError(f"fit: loss must be a function of (outputs, targets), got {_kind(loss)}")
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
-            f"fit: optimizer must be one of tinygrad_ml.optim, as Adam(module.parameters()), got "
-            f"{optimizer.__name__ if isinstance(optimizer, type) else type(optimizer).__name__}"
+            f"fit: optimizer must be one of tinygrad_ml.optim, as Adam(module.parameters()), got {_kind(optimizer)}"
         )
     own = {id(parameter) for parameter in module.parameters()}
     if not any(id(parameter) in own for group in optimizer.param_groups for parameter in group["params"]):
@@ -159,27 +162,26 @@ def _require_parts(module: Any, loss: Any, optimizer: Any) -> None:
         )
 
 
+def _kind(thing: Any) -> str:
+    return f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__
+
+
 def _schedulers(scheduler: Any, optimizer: Optimizer) -> list[Any]:
     schedulers = [] if scheduler is None else list(scheduler) if isinstance(scheduler, (list, tuple)) else [scheduler]
     for item in schedulers:
         if not hasattr(item, "step") or getattr(item, "optimizer", None) is not optimizer:
-            raise ValueError(f"fit: scheduler must be one of this optimizer, got {type(item).__name__} of another")
+            raise ValueError(
+                f"fit: scheduler must be one of this optimizer, as StepLR(optimizer, 10), got {_kind(item)}"
+                + (" of another" if isinstance(getattr(item, "optimizer", None), Optimizer) else "")
+            )
     return schedulers
-
-
-def _count(name: str, value: Any, least: int) -> float:
-    if value is None:
-        return math.inf
-    if isinstance(value, bool) or value != int(value) or value < least:
-        raise ValueError(f"fit: {name} must be a whole number from {least}, got {value}")
-    return int(value)
 
 
 def _checkpoint(checkpoint: Any) -> Checkpoint | None:
     return checkpoint if checkpoint is None or isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
 
 
-def _limit(name: str, value: Any) -> float | None:
-    if value is not None and not value > 0:
-        raise ValueError(f"fit: {name} must be positive, got {value}")
+def _limit(name: str, value: Any) -> Any:
+    if value is not None and not (isinstance(value, (int, float, np.number)) and value > 0):
+        raise ValueError(f"fit: {name} must be a positive number, got {value!r}")
     return value

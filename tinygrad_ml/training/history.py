@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,41 +79,17 @@ class History:
             "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in table
         )
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the losses against the epochs, and the validation's other measures on an axis of their own.
+    def plot(self, ax: Axes | Sequence[Axes] | None = None) -> list[Axes]:
+        """Draw all measures against the epochs, as `tinygrad_ml.viz.plot_history` does.
 
         Parameters
         ----------
-        ax : matplotlib.axes.Axes, optional
-            Where to; a new figure by default.
+        ax : Axes or sequence of Axes, optional
+            One for each measure; by default those of a new figure.
         """
-        if not len(self):
-            raise ValueError("History.plot: there is no epoch yet to draw; train for at least one")
-        if ax is None:
-            import matplotlib.pyplot as plt
+        from ..viz import plot_history
 
-            _, ax = plt.subplots()
-        at = self["epoch"]
-        ax.plot(at, self["loss"], "o-", markersize=3, color="C0", label="loss in training")
-        others = [name for name in self.epochs if name.startswith("validation_")]
-        if "validation_loss" in others:
-            others.remove("validation_loss")
-            ax.plot(at, self["validation_loss"], "o-", markersize=3, color="C1", label="loss in validation")
-            best = int(np.argmin([math.inf if math.isnan(x) else x for x in self["validation_loss"]]))
-            ax.axvline(at[best], color="C1", linewidth=1, linestyle=":", label=f"lowest: epoch {at[best]}")
-        ax.set(xlabel="epoch", ylabel="loss")
-        ax.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
-        handles, labels = ax.get_legend_handles_labels()
-        if others:
-            beside = ax.twinx()
-            for i, name in enumerate(others):
-                label = name.removeprefix("validation_").replace("_", " ")
-                beside.plot(at, self[name], "--", color=f"C{i + 2}", label=f"{label} in validation")
-            beside.set_ylabel(others[0].removeprefix("validation_").replace("_", " ") if len(others) == 1 else "")
-            more = beside.get_legend_handles_labels()
-            handles, labels = handles + more[0], labels + more[1]
-        ax.legend(handles, labels, fontsize="small", loc="center right")
-        return ax
+        return plot_history(self, ax)
 
     def to_csv(self, path: Any, per: str = "epoch") -> None:
         """Write a table.
@@ -169,7 +146,8 @@ def _short(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    return value if math.isfinite(value) else None
+    number = value.item() if isinstance(value, np.generic) else value
+    return number if math.isfinite(number) else None
 
 
 def _write(path: Any, text: str) -> None:

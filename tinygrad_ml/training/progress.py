@@ -16,7 +16,8 @@ class Progress:
     """
 
     def __init__(self, show: bool | None) -> None:
-        self._show = sys.stderr.isatty() if show is None else show
+        # Programs without a console have no standard error.
+        self._show = sys.stderr is not None and sys.stderr.isatty() if show is None else show
         self._bar: Any = None
 
     def begin(self, total: int | None, done: int) -> None:

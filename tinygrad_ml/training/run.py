@@ -19,7 +19,7 @@ from .batches import checked_batch, rows
 from .callbacks import Callback
 from .checkpoints import Checkpoint
 from .evaluation import measure, modules
-from .finiteness import error_of_loss, require_finite_gradients
+from .finiteness import error_of_loss, require_finite_gradients, require_finite_parameters
 from .history import History
 from .interrupts import Interrupts
 from .progress import Progress
@@ -98,7 +98,7 @@ class Run:
         self._generators = unique(
             [*generators_of_modules(parts), *self._of_data, *generators_of_data(settings.validation)]
         )
-        self._parameters = self._named_parameters()
+        self._parameters: list[tuple[str, Any]] = []
 
     @property
     def epoch(self) -> int:
@@ -152,11 +152,12 @@ class Run:
 
     def _named_parameters(self) -> list[tuple[str, Any]]:
         """Those of the module by name, then those that only the optimizer knows."""
-        return [*self.module.named_parameters(), *self._outside().items()]
+        named = list(self.module.named_parameters())
+        return [*named, *self._outside([parameter for _, parameter in named]).items()]
 
-    def _outside(self) -> dict[str, Any]:
-        """The parameters of the optimizer that the module has not, as of a loss that is learned."""
-        own = {id(parameter) for parameter in self.module.parameters()}
+    def _outside(self, parameters: list[Any]) -> dict[str, Any]:
+        """The parameters of the optimizer that are not among the module's, as of a loss that is learned."""
+        own = set(map(id, parameters))
         return {
             f"parameter {j} of the optimizer's group {i}": parameter
             for i, group in enumerate(self.optimizer.param_groups)
@@ -168,6 +169,7 @@ class Run:
 
     def _epoch(self) -> None:
         batches = self._continued() if self._at.batches else self._begun()
+        self._parameters = self._named_parameters()
         began = time.perf_counter() - self._at.seconds
         while window := list(islice(batches, self.settings.accumulate)):
             self._step(window)
@@ -184,7 +186,6 @@ class Run:
         return isinstance(self.data, Sized) and self._at.batches == len(self.data)
 
     def _begun(self) -> Iterator[Any]:
-        self._parameters = self._named_parameters()
         for callback in self.settings.callbacks:
             callback.on_epoch_begin(self)
         if self.settings.checkpoint is not None:
@@ -206,6 +207,7 @@ class Run:
         return batches
 
     def _end_epoch(self, is_whole: bool) -> None:
+        require_finite_parameters(self._parameters, f"after step {self.step}, epoch {self.epoch}")
         if not is_whole:
             self._save()  # without the record of a part of an epoch, which a longer run would not have
         record: dict[str, Any] = {
@@ -217,7 +219,7 @@ class Run:
         }
         settings = self.settings
         if settings.validation is not None:
-            found = measure(self.module, self.loss, settings.validation, settings.metrics)
+            found = measure("fit: validation", self.module, self.loss, settings.validation, settings.metrics)
             record.update({f"validation_{name}": value for name, value in found.items()})
         self.history.add_epoch(record)
         self._progress.epoch(record)
@@ -277,7 +279,7 @@ class Run:
         total = sum([rows(batch) for batch in window]) if len(window) > 1 else 0
         mean = 0.0
         for batch in window:
-            batch = checked_batch(batch)
+            batch = checked_batch("fit: data", batch)
             loss = self.loss(self.module(*batch[:-1]), batch[-1])
             value = self._number(loss)
             if not math.isfinite(value):
@@ -297,10 +299,10 @@ class Run:
 
     @staticmethod
     def _number(loss: Any) -> float:
-        if not isinstance(loss, Tensor) or loss.shape != ():
+        if not isinstance(loss, Tensor) or loss.shape != () or loss.dtype.kind != "f":
             raise TypeError(
-                "fit: loss(outputs, targets) must return a Tensor of a single number, got "
-                f"{f'shape {loss.shape}' if isinstance(loss, Tensor) else type(loss).__name__}; "
+                "fit: loss(outputs, targets) must return a Tensor of a single real number, got "
+                f"{f'shape {loss.shape}, {loss.dtype}' if isinstance(loss, Tensor) else type(loss).__name__}; "
                 "take a mean, and see that the module computes with its parameters"
             )
         return float(loss._data)
@@ -311,6 +313,7 @@ class Run:
         checkpoint = self.settings.checkpoint
         is_due = checkpoint is not None and checkpoint.every_steps and self.step % checkpoint.every_steps == 0
         if is_due or self._interrupts.noted:
+            require_finite_parameters(self._parameters, f"after step {self.step}, epoch {self.epoch}")
             self._save()
         self._interrupts.raise_noted()
 
@@ -326,7 +329,9 @@ class Run:
         self.settings.checkpoint.write(
             {
                 "module": self.module.state_dict(),
-                "outside": {name: parameter.data for name, parameter in self._outside().items()},
+                "outside": {
+                    name: parameter.data for name, parameter in self._outside(self.module.parameters()).items()
+                },
                 **{
                     name: [(type(part).__name__, part.state_dict()) for part in parts]
                     for name, parts in self._stateful_parts().items()
@@ -352,7 +357,7 @@ class Run:
             for name, parts in stateful.items():
                 _require_same_kinds(name, parts, [kind for kind, _ in tree[name]])
             self.module.load_state_dict(tree["module"])
-            for name, parameter in self._outside().items():
+            for name, parameter in self._outside(self.module.parameters()).items():
                 parameter.data[...] = tree["outside"][name]
             for name, parts in stateful.items():
                 for part, (_, state) in zip(parts, tree[name], strict=True):

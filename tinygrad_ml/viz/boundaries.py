@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..counts import whole
 from ..functional import sigmoid, softmax
 from ..graph import no_grad
 from ..nn.module import Module
 from ..tensor import Tensor
-from .style import COLOURS
+from .style import COLOURS, MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +32,7 @@ def plot_decision_boundary(classifier: Any, X: Any, y: Any, ax: Axes | None = No
         class or one for two classes; or a function of an array of shape (n, 2) that returns n labels, n probabilities
         of the second class, or probabilities of shape (n, n_classes).
     X : array_like of shape (n_samples, 2)
+        Of a data frame the names of the columns stand on the axes, and estimators are asked with them.
     y : array_like of shape (n_samples,)
         The labels.
     ax : Axes, optional
@@ -51,16 +53,24 @@ def plot_decision_boundary(classifier: Any, X: Any, y: Any, ax: Axes | None = No
     >>> [text.get_text() for text in axes.get_legend().get_texts()]
     ['False', 'True']
     """
-    X, y = np.asarray(X), np.asarray(y)
+    frame: Any = X if hasattr(X, "iloc") else None
+    X, y = np.asarray(X, float), np.asarray(y)
     if X.ndim != 2 or X.shape[1] != 2:
         raise ValueError(
             f"plot_decision_boundary: X must have shape (n_samples, 2), got {X.shape}; choose two features, or project "
             "on two"
         )
+    if not len(X) or not np.isfinite(X).all():
+        raise ValueError("plot_decision_boundary: X must have rows, and only finite numbers")
     if y.shape != X.shape[:1]:
         raise ValueError(f"plot_decision_boundary: y must have shape {X.shape[:1]}, a label a sample, got {y.shape}")
-    if resolution < 2:
-        raise ValueError(f"plot_decision_boundary: resolution must be at least 2, got {resolution}")
+    is_estimator = hasattr(classifier, "predict_proba") or hasattr(classifier, "predict")
+    if not (is_estimator or callable(classifier)):
+        raise TypeError(
+            "plot_decision_boundary: classifier must be an estimator, a tinygrad_ml.nn.Module or a function, got "
+            f"{type(classifier).__name__}"
+        )
+    resolution = whole("plot_decision_boundary: resolution", resolution, 2)
     if ax is None:
         import matplotlib.pyplot as plt
 
@@ -70,7 +80,9 @@ def plot_decision_boundary(classifier: Any, X: Any, y: Any, ax: Axes | None = No
     low, high = low - margin, high + margin
     across, along = (np.linspace(a, b, resolution) for a, b in zip(low, high, strict=True))
     grid = np.stack(np.meshgrid(across, along), axis=-1).reshape(-1, 2)
-    classes, probabilities = _probabilities(classifier, grid, np.unique(y))
+    names = ["feature 0", "feature 1"] if frame is None else frame.columns
+    points = type(frame)(grid, columns=names) if frame is not None and is_estimator else grid
+    classes, probabilities = _probabilities(classifier, points, np.unique(y))
     unknown = np.setdiff1d(y, classes)
     if len(unknown):
         raise ValueError(
@@ -88,24 +100,25 @@ def plot_decision_boundary(classifier: Any, X: Any, y: Any, ax: Axes | None = No
     for lead in _leads(probabilities):
         if lead.min() < 0 < lead.max():
             ax.contour(across, along, lead, levels=[0], colors="0.25", linewidths=1.2)
-    for label, colour in zip(classes, colours, strict=True):
+    for i, (label, colour) in enumerate(zip(classes, colours, strict=True)):
         chosen = X[y == label]
         ax.scatter(
             chosen[:, 0],
             chosen[:, 1],
             s=26,
+            marker=MARKERS[(i + i // len(COLOURS)) % len(MARKERS)],
             color=[colour],
             edgecolor="white",
             linewidth=0.7,
             label=str(label),
             zorder=3,
         )
-    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=names[0], ylabel=names[1])
     ax.legend(frameon=True, framealpha=0.85, edgecolor="none")
     return ax
 
 
-def _probabilities(classifier: Any, grid: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _probabilities(classifier: Any, grid: Any, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The classes, and the probability of each at each point; where only labels are known 0 or 1."""
     classes = np.asarray(getattr(classifier, "classes_", labels))
     if hasattr(classifier, "predict_proba"):

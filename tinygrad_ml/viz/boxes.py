@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
+from ..counts import whole
 from ..gradcheck.complex_step import operations
 from ..graph import Leaf, Node, Output
 from ..nn.module import Module
@@ -25,7 +26,7 @@ class Box(NamedTuple):
         A tensor that wants a gradient, an array that does not, an operation, the last of them, or all that is not drawn
         one by one.
     title, detail : str
-        A name; and a shape, a value or nothing.
+        A name; and a shape, "=" with the value of a number, or nothing.
     """
 
     kind: str
@@ -55,8 +56,7 @@ def record(what: Any, args: tuple[Any, ...], module: Any, limit: int, caller: st
     caller : str
         For error messages.
     """
-    if limit < 1:
-        raise ValueError(f"{caller}: limit must be at least 1, got {limit}")
+    limit = whole(f"{caller}: limit", limit, 1)
     names: dict[int, str] = {}
     if isinstance(what, Tensor):
         if args:
@@ -148,7 +148,7 @@ class _Collector:
             shape = shapes.get(id(node))
             detail = "" if shape is None else _shape(shape)
             if node is last:
-                detail = f"{float(result.detach().item()):.4g}" if result.size == 1 else _shape(result.shape)
+                detail = f"= {float(result.detach().item()):.4g}" if result.size == 1 else _shape(result.shape)
             number = self._add(node, Box("result" if node is last else "operation", _title(node), detail))
             self.arrows += [(source, number) for source in dict.fromkeys(inputs)]
         return Boxes(self.boxes, self.arrows)

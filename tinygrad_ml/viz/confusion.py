@@ -19,7 +19,7 @@ def plot_confusion_matrix(y_true: Any, y_pred: Any, labels: Any = None, ax: Axes
     ----------
     y_true, y_pred : array_like of shape (n_samples,)
     labels : array_like, optional
-        The classes to show, in this order; by default all there are.
+        The classes to show, in this order; samples of others, or predicted as others, are left out. By default all.
     ax : Axes, optional
 
     Returns

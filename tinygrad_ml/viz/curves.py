@@ -20,6 +20,9 @@ _PREFIXES = {
     "test": "test",
 }
 _NOT_DRAWN = ("epoch", "step", "lr", "seconds")
+#: Of what less is better, and of what more; of other quantities nobody knows.
+_FALLING = ("loss", "error", "mse", "mae", "nll", "perplexity")
+_RISING = ("accuracy", "score", "precision", "recall", "f1", "auc", "r2")
 _STYLES: dict[str, dict[str, Any]] = {
     "training": {"color": COLOURS[0], "linestyle": "-"},
     "validation": {"color": COLOURS[1], "linestyle": (0, (4, 1.5))},
@@ -105,20 +108,22 @@ def _axes(ax: Any, count: int) -> list[Axes]:
 def _label(quantity: str, split: str, xlabel: str, epochs: np.ndarray, values: np.ndarray) -> str:
     if not np.isfinite(values).any():
         return split
-    values = np.where(np.isfinite(values), values, np.nan)
-    best = int(np.nanargmin(values) if _falls(quantity) else np.nanargmax(values))
+    find = np.nanargmin if _is_of(_FALLING, quantity) else np.nanargmax if _is_of(_RISING, quantity) else None
+    if find is None:
+        return split
+    best = int(find(np.where(np.isfinite(values), values, np.nan)))
     return f"{split} (best {values[best]:.3g} at {xlabel} {epochs[best]:g})"
 
 
-def _falls(quantity: str) -> bool:
-    return any(word in quantity for word in ("loss", "error", "mse", "mae", "rmse", "nll"))
+def _is_of(words: tuple[str, ...], quantity: str) -> bool:
+    return any(word in quantity for word in words)
 
 
 def _dress(panel: Axes, quantity: str, values: np.ndarray, xlabel: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     finite = values[np.isfinite(values)]
-    if _falls(quantity) and finite.size and finite.min() > 0 and finite.max() > 20 * finite.min():
+    if _is_of(_FALLING, quantity) and finite.size and finite.min() > 0 and finite.max() > 20 * finite.min():
         panel.set_yscale("log")
     panel.set(xlabel=xlabel, ylabel=quantity.replace("_", " "))
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -29,7 +29,7 @@ def to_dot(what: Any, *args: Any, module: Any = None, limit: int = 200) -> str:
       node [shape=box, style="rounded,filled", fontname="Helvetica"];
       n0 [label="x\\n3", fillcolor="#D9EAF6", color="#0072B2"];
       n1 [label="power(·, 2)\\n3", fillcolor="#F5F5F5", color="#8A8A8A"];
-      n2 [label="sum\\n3", fillcolor="#FCEFD2", color="#E69F00"];
+      n2 [label="sum\\n= 3", fillcolor="#FCEFD2", color="#E69F00"];
       n0 -> n1;
       n1 -> n2;
     }

@@ -1,6 +1,9 @@
-"""Colours: Okabe and Ito's, which are apart for every kind of colour vision."""
+"""Colours and markers: Okabe and Ito's, which are apart for every kind of colour vision."""
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
+
+#: Beside the colours, so that classes are apart in grey as well.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 #: The kinds of boxes of a graph: paper-light fills and the full colour around them.
 FILLS = {
