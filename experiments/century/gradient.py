@@ -134,7 +134,7 @@ def report(article: Article, setting: Setting, songs: Songs) -> None:
         "The derivative by $b$ beside its forward difference, and the largest deviation over all 91 derivatives from "
         "forward differences, from central differences, and from the derivative by `tinygrad_ml.grad`, which "
         "differentiates `cost` as it stands. Songs with random $w$ and $b$ from 0 to 1, as on the sheet.",
-        {"h": ".0e", "db": ".7f", "differences": ".7f", "forward": ".1e", "central": ".1e", "engine": ".1e"},
+        {"h": ".0e", "db": ".7f", "differences": ".7f", "forward": ".0e", "central": ".0e", "engine": ".0e"},
     )
 
     _, X, t, _ = cases["100 songs"]
