@@ -81,13 +81,13 @@ def show_data(article: Article, samples: list[Sample]) -> None:
     article.section("The data")
     article.question(f"Generate data sets with $n = 2^i$ outliers, $i = 0, ..., {len(COUNTS) - 1}$, and show them.")
     article.text(
-        f"There are {SAMPLES} training samples of each class, Gaussian around {MEANS[-1]} and {MEANS[1]} with standard "
-        f"deviation {SPREAD}. The outliers belong to class 1. They are around {OUTLIERS}: far from all others, but on "
-        f"the right side of any sensible boundary. Each data set has the same samples, and the outliers of the one "
-        f"before. The test set has {TEST_SAMPLES:,} samples of each class, and no outliers, since what they do to the "
-        f"others is the question."
+        f"There are {SAMPLES} training samples of each class, Gaussian around {_point(MEANS[-1])} and "
+        f"{_point(MEANS[1])} with standard deviation {SPREAD}. The outliers belong to class 1. They are around "
+        f"{_point(OUTLIERS)}: far from all others, but on the right side of any sensible boundary. Each data set has "
+        f"the same samples, and the outliers of the one before. The test set has {TEST_SAMPLES:,} samples of each "
+        f"class, and no outliers, since what they do to the others is the question."
     )
-    figure, axes = drawing.panels(1, len(samples), width=2.5, height=2.9, sharex=True, sharey=True)
+    figure, axes = drawing.panels(1, len(samples), width=1.9, height=2.3, sharex=True, sharey=True)
     for panel, sample in zip(axes, samples, strict=True):
         scatter(panel, sample)
         panel.set(title=_outliers(sample.n), xlabel="$x_1$")
@@ -110,6 +110,10 @@ def scatter(axes: Any, sample: Sample) -> None:
     axes.set_aspect("equal")
 
 
+def _point(coordinates: tuple[float, ...]) -> str:
+    return f"$({', '.join(f'{x:g}' for x in coordinates)})$"
+
+
 def _outliers(n: int) -> str:
     return f"{n} outlier{'s' * (n != 1)}"
 
@@ -127,9 +131,9 @@ def fit_and_check(article: Article, samples: list[Sample], fits: list[dict[str, 
     )
     article.formula(
         r"f(x) = \langle \theta, \bar{x} \rangle\,, \quad "
-        r"\mathcal{L} = \frac{1}{2} \sum_{n=1}^{N} (f(x_n) - y_n)^2\,, \quad "
+        r"\mathcal{L} = \frac{1}{2} \sum_{n=1}^{N} (f(x_n) - y_n)^2\,,",
         r"\frac{\partial \mathcal{L}}{\partial \theta} = X^\top (X \theta - y) = 0 \;\Rightarrow\; "
-        r"\theta^* = (X^\top X)^{-1} X^\top y"
+        r"\theta^* = (X^\top X)^{-1} X^\top y",
     )
     article.text(
         "`LeastSquaresClassifier` takes singular values of the centred data, which gives the same without the product "
@@ -137,7 +141,7 @@ def fit_and_check(article: Article, samples: list[Sample], fits: list[dict[str, 
         f"below, `LogisticRegression(C={C})` is fitted to the same samples."
     )
     clean = fit(without_outliers(samples[0]))
-    figure, axes = drawing.panels(2, len(samples), width=2.5, height=2.75, sharex="row", sharey="row")
+    figure, axes = drawing.panels(2, len(samples), width=1.9, height=2.15, sharex="row", sharey="row")
     rows = []
     for (whole, closer), sample, models in zip(axes.T, samples, fits, strict=True):
         for panel in (whole, closer):
@@ -155,7 +159,7 @@ def fit_and_check(article: Article, samples: list[Sample], fits: list[dict[str, 
         )
     for panel in axes[:, 0]:
         panel.set_ylabel("$x_2$")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     article.figure(
         "boundaries",
         figure,
