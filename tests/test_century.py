@@ -67,10 +67,11 @@ def test_parts_have_every_row_once_and_the_scale_of_the_training_part(rng):
     assert np.mean(row["validation"]) == pytest.approx(450, abs=100), "drawn from all over the training rows"
 
 
-def test_what_is_split_is_read_in_blocks(monkeypatch, rng):
-    data = make_year_prediction_like(2000, rng)
+@pytest.mark.parametrize("block", [1, 77])
+def test_what_is_split_is_read_in_blocks(block, monkeypatch, rng):
+    data = make_year_prediction_like(500, rng)
     whole = songs.split(data, np.random.default_rng(1))
-    monkeypatch.setattr(songs, "BLOCK", 77)
+    monkeypatch.setattr(songs, "BLOCK", block)
     in_blocks = songs.split(data, np.random.default_rng(1))
     for one, other in zip(whole.parts.values(), in_blocks.parts.values(), strict=True):
         np.testing.assert_allclose(one.X, other.X, atol=1e-12)

@@ -82,13 +82,14 @@ def split(data: tg.data.YearPrediction, rng: np.random.Generator) -> Songs:
 
     scaler = StandardScaler()
     for rows, held_out in tg.data.minibatches(data.X[:border], is_validation, batch_size=BLOCK, shuffle=False):
-        scaler.partial_fit(rows[~held_out])
+        if not held_out.all():
+            scaler.partial_fit(rows[~held_out])
 
     def standardised(X: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         out = np.empty((np.count_nonzero(chosen), X.shape[1]))
         filled = 0
         for rows, wanted in tg.data.minibatches(X, chosen, batch_size=BLOCK, shuffle=False):
-            new = scaler.transform(rows[wanted])
+            new = (rows[wanted] - scaler.mean_) / scaler.scale_
             out[filled : filled + len(new)] = new
             filled += len(new)
         return out
