@@ -68,8 +68,8 @@ def test_parts_have_every_row_once_and_the_scale_of_the_training_part(rng):
 
 
 @pytest.mark.parametrize("block", [1, 77])
-def test_what_is_split_is_read_in_blocks(block, monkeypatch, rng):
-    data = make_year_prediction_like(500, rng)
+def test_what_is_split_is_read_in_blocks(block, monkeypatch):
+    data = make_year_prediction_like(1500, rng=5)
     whole = songs.split(data, np.random.default_rng(1))
     monkeypatch.setattr(songs, "BLOCK", block)
     in_blocks = songs.split(data, np.random.default_rng(1))
