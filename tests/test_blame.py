@@ -506,7 +506,7 @@ def off_by(engine_function: Callable[..., Any], factor: float, turn: int) -> Cal
     return wrong
 
 
-@pytest.mark.parametrize("turn", [0, 2, 4, 6])
+@pytest.mark.parametrize("turn", [0, 1, 3, 5])
 def test_a_sum_that_is_scaled(turn: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     x = tensor(rng.normal(size=4))
     with watching():

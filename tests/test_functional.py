@@ -63,6 +63,52 @@ def test_activations_of_numbers_lists_and_integers(name: str) -> None:
 # Softmax and its kin.
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("rows", [1, 127, 128, 1024, 8193, 20_000])
+def test_linear_of_few_and_many_rows(rows: int, dtype: Any, rng: np.random.Generator) -> None:
+    """Many rows are multiplied by a copy of the weight, and their gradients summed by other ones than few rows'."""
+    x, weight, bias = (rng.normal(size=shape).astype(dtype) for shape in ((rows, 7), (5, 7), (5,)))
+    tensors = [tg.Tensor(array, requires_grad=True) for array in (x, weight, bias)]
+    out = functional.linear(*tensors)
+    g = rng.normal(size=(rows, 5)).astype(dtype)
+    out.backward(g)
+    expected = (np.einsum("no,oi->ni", g, weight), np.einsum("no,ni->oi", g, x), np.einsum("no->o", g))
+    tolerance = 1e-12 if dtype is np.float64 else 1e-3
+    np.testing.assert_allclose(out.numpy(), np.einsum("ni,oi->no", x, weight) + bias, rtol=tolerance, atol=tolerance)
+    for tensor, gradient in zip(tensors, expected, strict=True):
+        assert tensor.grad.dtype == dtype
+        np.testing.assert_allclose(tensor.grad, gradient, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (9, 1, 4), (9, 5, 1), (9, 5, 4)], ids=str)
+def test_gradients_do_not_depend_on_how_one_lies_in_memory(shape: Any, order: Any, rng: np.random.Generator) -> None:
+    n, m, k = shape
+    x, weight, bias, g = (rng.normal(size=size) for size in ((n, m), (m, k), (k,), (n, k)))
+    tensors = [tg.Tensor(np.asarray(array, order=order), requires_grad=True) for array in (x, weight, bias)]
+    for order_of_g in ("C", "F"):
+        for tensor in tensors:
+            tensor.zero_grad()
+        (tensors[0] @ tensors[1] + tensors[2]).backward(np.asarray(g, order=order_of_g))
+        for tensor, expected in zip(tensors, (g @ weight.T, x.T @ g, g.sum(axis=0)), strict=True):
+            assert_close(tensor.grad, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+@pytest.mark.parametrize("size", [1, 4095, 4096, 5000])
+def test_tanh_of_small_and_large_arrays(size: int, dtype: Any, rng: np.random.Generator) -> None:
+    x = tg.Tensor(rng.normal(size=size).astype(dtype), requires_grad=True)
+    g = rng.normal(size=size).astype(dtype)
+    y = np.tanh(x)
+    before = y.numpy().copy()
+    y.backward(g)
+    tolerance = 1e-5 if dtype is np.float32 else 1e-13
+    slope = 1 / np.cosh(x.data) ** 2
+    assert x.grad.dtype == dtype
+    np.testing.assert_allclose(x.grad, g * np.conjugate(slope), tolerance, tolerance)
+    np.testing.assert_array_equal(y.numpy(), before)
+
+
 @pytest.mark.parametrize("logits", [[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4 - 1], [1e4, 1e4, 1e4]])
 def test_softmax_of_large_logits(logits: list[float]) -> None:
     z = np.array(logits)

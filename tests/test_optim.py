@@ -262,6 +262,33 @@ def test_a_lost_view_is_found_again(kind: str, disturb: Any, rng: np.random.Gene
         disturb(disturbed, b)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_vectors_begin_on_a_cache_line(dtype: Any, rng: np.random.Generator) -> None:
+    parameters = [tg.nn.Parameter(rng.normal(size=shape).astype(dtype)) for shape in SHAPES]
+    optimizer = optim.Adam(parameters)
+    for parameter in parameters:
+        parameter.grad = np.ones_like(parameter.data)
+    optimizer.step()
+    [[block]] = optimizer._blocks
+    vectors = [block.data, block.gradient, block.work, *block.state.values()]
+    assert len(vectors) == 5
+    for vector in vectors:
+        assert vector.ctypes.data % 64 == 0
+        assert vector.shape == (sum(parameter.size for parameter in parameters),)
+        assert vector.dtype == dtype
+
+
+@pytest.mark.parametrize("rate", [-0.1, float("nan"), float("inf")])
+def test_a_rate_that_became_wrong_is_refused(rate: float) -> None:
+    first, second = tg.nn.Parameter([1.0]), tg.nn.Parameter([2.0])
+    optimizer = optim.SGD([{"params": [("a", first)]}, {"params": [("b", second)]}], lr=0.1)
+    first.grad, second.grad = np.ones(1), np.ones(1)
+    optimizer.param_groups[1]["lr"] = rate
+    with pytest.raises(ValueError, match=rf"SGD: lr must be 0 or more, got {rate} for parameter 'b' of shape \(1,\)"):
+        optimizer.step()
+    assert (first.data, second.data) == ([1.0], [2.0])
+
+
 def test_an_assigned_array_is_where_the_next_step_begins() -> None:
     w = tg.nn.Parameter([1.0, 2.0])
     optimizer = optim.SGD([w], lr=0.5)

@@ -126,9 +126,9 @@ class Output:
         return ((self.node, None, self.index, None),)
 
 
-_EXACT_BYTES = 2**12
+_EXACT_BYTES, _MOST, _float64 = 2**13, 2**13, np.dtype(np.float64)
 #: Between 0.5 and 1.5 without a pattern; numpy.random would double the time of our import.
-_weights = 0.5 + np.arange(1.0, 8193.0) * ((1 + 5**0.5) / 2) % 1
+_weights = 0.5 + np.arange(1.0, _MOST + 1) * ((1 + 5**0.5) / 2) % 1
 
 
 def fingerprint(array: Any) -> Any:
@@ -141,9 +141,10 @@ def fingerprint(array: Any) -> Any:
         return array
     if array.nbytes <= _EXACT_BYTES:
         return array.tobytes()
-    flat: Any = array.reshape(-1) if array.flags.c_contiguous else np.ravel(array, order="K")
-    if array.dtype is _weights.dtype and flat.size <= _weights.size:  # one pass without a copy
-        projection = float(flat @ _weights[: flat.size])
+    flat: Any = array.ravel("K")
+    size = flat.size
+    if size <= _MOST and array.dtype is _float64:  # one pass without a copy
+        projection = flat.dot(_weights[:size])
         return hash(projection) if math.isfinite(projection) else hash(flat.tobytes())
     if flat.dtype.kind == "c":
         flat = flat.view(flat.real.dtype)

@@ -11,7 +11,7 @@ import dis
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,21 @@ class Shell:
         return functools.reduce(lambda size, length: size * length, self.shape, 1)
 
 
+class Plan(NamedTuple):
+    """How a call is recorded of which certain arguments want a gradient.
+
+    Attributes
+    ----------
+    left_out : tuple of (int, int)
+        The positions in ``(ans, *args)`` of what the node does not keep, each with DROP or SHELL.
+    rules : tuple of (int, callable or None)
+        The arguments that want a gradient, each with its rule.
+    """
+
+    left_out: tuple[tuple[int, int], ...]
+    rules: tuple[tuple[int, Rule | None], ...]
+
+
 class Primitive:
     """A function on arrays with one rule for each array argument.
 
@@ -76,6 +91,9 @@ class Primitive:
     cached_rules : sequence of callable
         `forward` returns ``(ans, cache)``, and these rules, over ``(g, cache, *args, **kwargs)``, serve
         at first order. The rules that serve at any order never see the cache.
+    elementwise : bool, optional
+        A gradient has the shape of the output, and for a single argument its dtype, before it is summed over
+        stretched axes. By default true for ufuncs with one output.
     add_to : callable, optional
         ``add_to(out, g, ans, *args)`` adds the gradient of the first argument to the array `out` in place, for rules
         whose answers are mostly zeros; used at first order where a sum has begun.
@@ -92,6 +110,7 @@ class Primitive:
         variadic: bool = False,
         outputs: bool = False,
         cached_rules: Iterable[Rule | None] = (),
+        elementwise: bool | None = None,
         add_to: Callable[..., None] | None = None,
     ) -> None:
         self.function = function
@@ -99,8 +118,9 @@ class Primitive:
         self.__name__ = self.name = name or str(getattr(function, "__name__", repr(function)))
         self.__doc__ = function.__doc__
         self.broadcasts = isinstance(function, np.ufunc) if broadcasts is None else broadcasts
-        #: A gradient has the shape of the output before it is summed over stretched axes.
-        self.elementwise = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
+        if elementwise is None:
+            elementwise = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
+        self.elementwise = elementwise
         self.variadic = variadic
         self.outputs = outputs
         self.add_to = add_to
@@ -113,14 +133,15 @@ class Primitive:
         self.rules = tuple(rules)
         self.cached_rules = tuple(cached_rules)
         self.__dict__.pop("keywords", None)
-        #: What a node keeps, by which arguments need a gradient; the commonest cases by name.
-        self.plans: dict[tuple[bool, ...], tuple[int, ...]] = {}
+        #: By which arguments want a gradient.
+        self.plans: dict[tuple[bool, ...], Plan] = {}
+        #: What a node keeps in the commonest cases.
         none: tuple[int, ...] = ()
-        self.plan_of_one = self.plan_of_first = self.plan_of_second = self.plan_of_both = none
+        self.uses_of_one = self.uses_of_first = self.uses_of_second = self.uses_of_both = none
         if self.elementwise and self.rules:
-            self.plan_of_one = self.plan((True,))
-            self.plan_of_first, self.plan_of_second, self.plan_of_both = map(
-                self.plan, ((True, False), (False, True), (True, True))
+            self.uses_of_one = self._uses((True,))
+            self.uses_of_first, self.uses_of_second, self.uses_of_both = map(
+                self._uses, ((True, False), (False, True), (True, True))
             )
 
     def __repr__(self) -> str:
@@ -156,17 +177,24 @@ class Primitive:
             return f"argument {i}"
         return f"argument {i} ({parameter.name})" if parameter.kind is not parameter.VAR_POSITIONAL else f"argument {i}"
 
-    def plan(self, needs: tuple[bool, ...]) -> tuple[int, ...]:
-        """What a node keeps of (ans, *args) when the arguments marked in `needs` want a gradient."""
-        plan = [DROP] * (1 + len(needs))
+    def plan(self, needs: tuple[bool, ...]) -> Plan:
+        """How to record a call of which the arguments marked in `needs` want a gradient."""
+        plan = self.plans[needs] = Plan(
+            tuple([(k, use) for k, use in enumerate(self._uses(needs)) if use != KEEP]),
+            tuple([(i, self.rule(i)) for i, need in enumerate(needs) if need]),
+        )
+        return plan
+
+    def _uses(self, needs: tuple[bool, ...]) -> tuple[int, ...]:
+        """DROP, SHELL or KEEP for each of (ans, *args)."""
+        uses = [DROP] * (1 + len(needs))
         first = 2 if self.variadic else 1
         for rules in (self.rules, self.cached_rules):
             for i in [0] if self.variadic else [i for i, need in enumerate(needs) if need]:
                 rule = rules[i] if i < len(rules) else None
                 if rule is not None:
-                    plan = list(map(max, plan, _reads(rule, first, len(plan))))
-        self.plans[needs] = tuple(plan)
-        return self.plans[needs]
+                    uses = list(map(max, uses, _reads(rule, first, len(uses))))
+        return tuple(uses)
 
 
 def _reads(rule: Rule, first: int, count: int) -> list[int]:

@@ -24,9 +24,9 @@ from .graph import (
     next_order,
     unusual,
 )
-from .primitive import DROP, KEEP, Primitive, Shell
+from .primitive import DROP, Primitive, Shell
 
-_float64, _SEQUENCES = np.float64, (list, tuple)
+_float64, _ndarray, _SEQUENCES = np.float64, np.ndarray, (list, tuple)
 
 
 class Traced:
@@ -82,7 +82,7 @@ def unary(primitive: Primitive, x: Any) -> Any:
     node.order = next_order()
     node.primitive = primitive
     node.edges = ((p, primitive.rules[0], 0, None),)
-    keep_ans, keep_a = primitive.plan_of_one
+    keep_ans, keep_a = primitive.uses_of_one
     node.saved = (ans if keep_ans else None, a if keep_a else None)
     return out
 
@@ -135,13 +135,13 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
             raise TypeError(f"{primitive.name}: an operand is an array of objects; convert it with .astype(float)")
     rules = primitive.rules
     if q is None:
-        keep_ans, keep_a, keep_b = primitive.plan_of_first
+        keep_ans, keep_a, keep_b = primitive.uses_of_first
         node.edges = ((p, rules[0], 0, like_a),)
     elif p is None:
-        keep_ans, keep_a, keep_b = primitive.plan_of_second
+        keep_ans, keep_a, keep_b = primitive.uses_of_second
         node.edges = ((q, rules[1], 1, like_b),)
     else:
-        keep_ans, keep_a, keep_b = primitive.plan_of_both
+        keep_ans, keep_a, keep_b = primitive.uses_of_both
         node.edges = ((p, rules[0], 0, like_a), (q, rules[1], 1, like_b))
     node.saved = (ans if keep_ans else None, a if keep_a else None, b if keep_b else None)
     return out
@@ -153,12 +153,12 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
         args, kwargs = _positional(primitive, args, kwargs)
     raw: list[Any] = []
     parents: list[Any] = []
-    for i, arg in enumerate(args):
+    for arg in args:
         if isinstance(arg, Traced):
             raw.append(arg._data)
             parents.append(arg._node)
         else:
-            raw.append(_as_operand(arg) if isinstance(arg, (list, tuple)) and primitive.rule(i) else arg)
+            raw.append(_as_operand(arg) if isinstance(arg, _SEQUENCES) and primitive.rule(len(raw)) else arg)
             parents.append(None)
     try:
         ans = primitive.forward(*raw, **kwargs) if kwargs else primitive.forward(*raw)
@@ -170,12 +170,12 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     if primitive.cached_rules:
         ans, *rest = ans
         cache = tuple(rest)
-    elif not primitive.outputs and not hasattr(ans, "dtype"):
+    elif type(ans) is not _ndarray and not primitive.outputs and not hasattr(ans, "dtype"):
         ans = np.asarray(ans)  # a user's function may return a number or a list
         if ans.dtype.kind == "O":
             raise TypeError(f"{primitive.name}: must return an array or a number, returned {ans.item()!r}")
         ans = ans[()]
-    needs = tuple([parent is not None for parent in parents])
+    needs = tuple(map(bool, parents))
     if True not in needs or unusual and not is_recording():
         if primitive.outputs:
             return _results(ans, [make(part, None) for part in ans])
@@ -194,21 +194,27 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     # The line of what the user declared is worth its time always: a wrong rule is most likely one of theirs.
     node.details = Details(ans, tuple(raw)) if watched else None if primitive.answers_new else Details()
     plan = primitive.plans.get(needs) or primitive.plan(needs)
-    edges, marks, saved = [], [], [ans if primitive.outputs else _keep(ans, plan[0])]
-    for i, p in enumerate(parents):
-        a, keep = raw[i], plan[i + 1]
-        saved.append(a if keep == KEEP else _keep(a, keep))
-        if p is not None:
-            edges.append((p, _rule(primitive, i), i, (a.shape, a.dtype)))
-            if type(p) is Leaf and p.owner is not None:
-                marks.append((p, fingerprint(a)))
-    node.edges = tuple(edges)
-    node.marks = tuple(marks) or None
+    saved = [ans, *raw]
+    for k, use in plan.left_out:
+        saved[k] = _left_out(saved[k], use)
+    edges, marks = [], []
+    for i, rule in plan.rules:
+        if rule is None:
+            raise TypeError(
+                f"{primitive.name}: no derivative is known with respect to {primitive.argument_name(i)}, "
+                "which requires grad; pass it without history (x.detach())"
+            )
+        p, a = parents[i], raw[i]
+        edges.append((p, rule, i, (a.shape, a.dtype)))
+        if type(p) is Leaf and p.owner is not None:
+            marks.append((p, fingerprint(a)))
     if primitive.outputs:
-        saved[0] = tuple(ans) if plan[0] else None
-        node.saved = tuple(saved)
-        return _results(ans, [make(part, Output(node, k, len(ans))) for k, part in enumerate(ans)])
+        saved[0] = None if (0, DROP) in plan.left_out else tuple(ans)
+    node.edges = tuple(edges)
+    node.marks = tuple(marks) if marks else None
     node.saved = tuple(saved)
+    if primitive.outputs:
+        return _results(ans, [make(part, Output(node, k, len(ans))) for k, part in enumerate(ans)])
     return make(ans, node)
 
 
@@ -243,20 +249,12 @@ def _as_operand(value: Any) -> Any:
     return np.asarray(value) if isinstance(value, (list, tuple)) else value
 
 
-def _rule(primitive: Primitive, i: int) -> Any:
-    rules = primitive.rules
-    rule = primitive.rule(i) if primitive.variadic else rules[i] if i < len(rules) else None
-    if rule is None:
-        raise TypeError(
-            f"{primitive.name}: no derivative is known with respect to {primitive.argument_name(i)}, "
-            "which requires grad; pass it without history (x.detach())"
-        )
-    return rule
+def _left_out(array: Any, use: int) -> Any:
+    """What a node has of an argument that it does not keep.
 
-
-def _keep(array: Any, use: int) -> Any:
-    """What a node keeps of an argument; numbers, axes and shapes cost nothing, and let `blame` repeat the forward."""
-    if use == KEEP or not hasattr(array, "dtype"):
+    Numbers, axes and shapes cost nothing, and let `blame` repeat the forward.
+    """
+    if type(array) is not _ndarray and not hasattr(array, "dtype"):
         return array
     return None if use == DROP else Shell(array)
 

@@ -190,10 +190,9 @@ class Tensor(ArrayMethods, Traced):
             tensor = leaf.owner and leaf.owner()
             if tensor is None:
                 continue
-            if owned and tensor._grad is None and not create_graph and grad.dtype is tensor.dtype:
-                if grad.dtype.kind != "c":
-                    tensor._grad = grad
-                    continue
+            if owned and tensor._grad is None and grad.dtype is tensor._data.dtype and grad.dtype.kind != "c":
+                tensor._grad = grad
+                continue
             if grad.dtype.kind == "c":
                 grad = np.conjugate(grad)
             grad = cast(grad, tensor.dtype)
@@ -333,6 +332,8 @@ class Tensor(ArrayMethods, Traced):
 
     @staticmethod
     def _apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if primitive.elementwise and len(args) == 1 and not kwargs:
+            return unary(primitive, args[0])
         return apply(primitive, args, kwargs)
 
     def __add__(self, other: Any) -> Any:

@@ -17,6 +17,12 @@ def _relu(x: Any) -> Any:
     return np.maximum(x, 0)
 
 
+def _where_positive(g: Any, ans: Any) -> Any:
+    """`g` where the answer is positive, else 0."""
+    passes = (ans > 0).astype(g.dtype)
+    return np.multiply(passes, g, out=passes) if type(g) is type(passes) is np.ndarray else g * passes
+
+
 def _sigmoid(x: Any) -> Any:
     with np.errstate(over="ignore"):  # exp overflows to inf, whose reciprocal is the right answer 0
         return 1 / (1 + np.exp(-x))
@@ -27,9 +33,9 @@ def _softplus(x: Any) -> Any:
     return np.where(negative, 0, x) + np.log1p(np.exp(np.where(negative, x, -x)))
 
 
-_relu_primitive = define(_relu, lambda g, ans, x: g * (ans > 0).astype(g.dtype), name="relu")
-_sigmoid_primitive = define(_sigmoid, lambda g, ans, x: g * (ans * (1 - ans)), name="sigmoid")
-_softplus_primitive = define(_softplus, lambda g, ans, x: g * sigmoid(x), name="softplus")
+_relu_primitive = define(_relu, lambda g, ans, x: _where_positive(g, ans), name="relu", elementwise=True)
+_sigmoid_primitive = define(_sigmoid, lambda g, ans, x: g * (ans * (1 - ans)), name="sigmoid", elementwise=True)
+_softplus_primitive = define(_softplus, lambda g, ans, x: g * sigmoid(x), name="softplus", elementwise=True)
 
 
 def relu(x: Any) -> Any:
@@ -141,9 +147,11 @@ def tanh(x: Any) -> Any:
 
 def _floating(x: Any) -> Any:
     """Numbers and lists as arrays, and integers as floating point."""
-    if not hasattr(x, "dtype"):
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:
         x = np.asarray(x)
-    return x if x.dtype.kind in "fc" else x.astype(float)
+        dtype = x.dtype
+    return x if dtype.kind in "fc" else x.astype(float)
 
 
 def _real(x: Any) -> Any:

@@ -11,6 +11,8 @@ from .activations import _floating, relu, sigmoid, softplus
 from .softmax import log_softmax, softmax
 
 _REDUCTIONS = ("mean", "sum", "none")
+#: By the number of bytes.
+_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 #: Keeps denominators from 0: PyTorch's 1e-12, which is a number of single precision there.
 _NO_ZERO = float(np.float32(1e-12))
 
@@ -113,7 +115,7 @@ def cross_entropy(
         )
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
-    weight = _as_class_weights("cross_entropy", weight, classes)
+    weight = None if weight is None else _as_class_weights("cross_entropy", weight, classes)
     if len(shape) == 1:
         logits, labels = logits[None], labels[None]
     elif len(shape) > 2:
@@ -166,7 +168,7 @@ def _check_labels(labels: Any, classes: int, loss: str = "cross_entropy") -> Non
     if labels.dtype.kind not in "iu":
         raise ValueError(f"{loss}: labels must be integers or class probabilities, got {labels.dtype}")
     # As unsigned numbers negative ones are large, so that one pass finds both.
-    unsigned = labels.view(f"u{labels.itemsize}")
+    unsigned = labels.view(_UNSIGNED[labels.itemsize])
     if labels.size and np.maximum.reduce(unsigned, axis=None) >= classes:
         wrong = labels[(labels < 0) | (labels >= classes)][0]
         raise ValueError(

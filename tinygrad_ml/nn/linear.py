@@ -68,13 +68,15 @@ class Linear(Module):
         return self.weight is None
 
     def forward(self, x: Any) -> Any:
-        if not hasattr(x, "shape"):
+        shape = getattr(x, "shape", None)
+        if shape is None:
             x = np.asarray(x)
+            shape = x.shape
         if self.weight is None:
-            self._draw(x.shape[-1])
-        if x.shape[-1:] != (self.in_features,):
+            self._draw(shape[-1])
+        if not shape or shape[-1] != self.in_features:
             raise ValueError(
-                f"Linear: the input has shape {x.shape}, and its last axis must be in_features={self.in_features}"
+                f"Linear: the input has shape {shape}, and its last axis must be in_features={self.in_features}"
             )
         if self.bias is None:
             return x @ self.weight.T  # type: ignore[union-attr]

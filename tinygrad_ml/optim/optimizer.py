@@ -161,11 +161,16 @@ class Optimizer:
         ------
         RuntimeError
             Where no parameter has a gradient.
+        ValueError
+            Where the rate has become negative or is not finite; nothing was changed.
         """
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        for group, blocks in zip(self.param_groups, self._blocks, strict=True):
+            if not 0 <= group.get("lr", 0) < math.inf:  # set since, by hand or by a schedule
+                self._check(group, blocks[0].labels[0])
         stepped = False
         for group, blocks in zip(self.param_groups, self._blocks, strict=True):
             for block in _with_gradients(blocks):
