@@ -22,7 +22,7 @@ CASES = [case for name in check.MODELS for case in check.cases(name)]
 @pytest.fixture
 def few_samples(monkeypatch):
     """For speed, where it does not matter that models work on so many samples at a time."""
-    monkeypatch.setattr(check, "_SAMPLES", 24)
+    monkeypatch.setattr(check, "_MANY", 24)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: repr(case.model))
