@@ -36,6 +36,10 @@ class Rows(NDArrayOperatorsMixin, ArrayMethods):  # type: ignore[misc]
         self.rows = rows
 
     @property
+    def _data(self) -> Any:
+        return self.rows
+
+    @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
         return self.rows.shape[1:]  # type: ignore[no-any-return]
 

@@ -1,0 +1,54 @@
+"""The rows of the op table on arrays of other libraries, held against NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+import tinygrad_ml as tg
+
+from .case import Case
+from .test_rules import inner, leaves, parts, weights
+
+Convert = Callable[[Any], Any]
+
+
+def with_constants(function: Any, convert: Convert) -> Any:
+    """`function` of a test with the NumPy arrays among its module's names and its defaults converted."""
+    if not isinstance(function, FunctionType) or not function.__module__.startswith("tests."):
+        return function
+    names = {name: _converted(value, convert) for name, value in function.__globals__.items()}
+    defaults = _converted(function.__defaults__, convert)
+    return FunctionType(function.__code__, names, function.__name__, defaults, function.__closure__)
+
+
+def _converted(value: Any, convert: Convert) -> Any:
+    if type(value) is np.ndarray:
+        return convert(value)
+    if type(value) is dict:
+        return {name: _converted(part, convert) for name, part in value.items()}
+    return tuple([_converted(part, convert) for part in value]) if type(value) is tuple else value
+
+
+def check_row(case: Case, rng: np.random.Generator, convert: Convert, back: Convert) -> None:
+    """The result and the gradients of a row are of the same kind as its arguments, and NumPy's."""
+    arrays = case.sample(rng)
+    vs = weights(rng, case.function, arrays)
+    xs = leaves(arrays)
+    expected = inner(vs, parts(case.function(*xs)))
+    expected.backward()
+    function, kind = with_constants(case.function, convert), type(convert(np.zeros(1)))
+    ys = [tg.Tensor(convert(a), requires_grad=True) for a in arrays]
+    outs = parts(function(*ys))
+    assert all(type(out.data) is kind for out in outs), "the result is of another kind"
+    loss = inner([convert(v) for v in vs], outs)
+    np.testing.assert_allclose(back(loss.data), expected.data, rtol=1e-9, atol=1e-12)
+    loss.backward()
+    for x, y in zip(xs, ys, strict=True):
+        assert type(y.grad) is kind, "the gradient is of another kind"
+        assert y.grad.shape == x.shape and y.grad.dtype == x.dtype
+        scale = np.max(np.abs(x.grad), initial=1e-3)
+        np.testing.assert_allclose(back(y.grad), x.grad, rtol=1e-9, atol=1e-9 * scale)
