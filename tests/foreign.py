@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType
+from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,13 @@ Convert = Callable[[Any], Any]
 
 
 def with_constants(function: Any, convert: Convert) -> Any:
-    """`function` of a test with the NumPy arrays among its module's names and its defaults converted."""
+    """`function` of a test with NumPy's arrays converted among its module's names, its defaults and its closure."""
     if not isinstance(function, FunctionType) or not function.__module__.startswith("tests."):
         return function
     names = {name: _converted(value, convert) for name, value in function.__globals__.items()}
     defaults = _converted(function.__defaults__, convert)
-    return FunctionType(function.__code__, names, function.__name__, defaults, function.__closure__)
+    cells = [CellType(_converted(cell.cell_contents, convert)) for cell in function.__closure__ or ()]
+    return FunctionType(function.__code__, names, function.__name__, defaults, tuple(cells))
 
 
 def _converted(value: Any, convert: Convert) -> Any:
@@ -33,14 +34,21 @@ def _converted(value: Any, convert: Convert) -> Any:
     return tuple([_converted(part, convert) for part in value]) if type(value) is tuple else value
 
 
-def check_row(case: Case, rng: np.random.Generator, convert: Convert, back: Convert) -> None:
-    """The result and the gradients of a row are of the same kind as its arguments, and NumPy's."""
+def check_row(
+    case: Case, rng: np.random.Generator, convert: Convert, back: Convert, constants: bool = True
+) -> None:
+    """The result and the gradients of a row are of the same kind as its arguments, and equal to NumPy's.
+
+    `convert` makes the other library's arrays of NumPy's, also of the row's own constants if wanted, and `back` undoes
+    it.
+    """
     arrays = case.sample(rng)
     vs = weights(rng, case.function, arrays)
     xs = leaves(arrays)
     expected = inner(vs, parts(case.function(*xs)))
     expected.backward()
-    function, kind = with_constants(case.function, convert), type(convert(np.zeros(1)))
+    function = with_constants(case.function, convert) if constants else case.function
+    kind = type(convert(np.zeros(1)))
     ys = [tg.Tensor(convert(a), requires_grad=True) for a in arrays]
     outs = parts(function(*ys))
     assert all(type(out.data) is kind for out in outs), "the result is of another kind"

@@ -10,7 +10,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 #: Functions, and keywords of others, that CuPy 14 does not have either.
 _LACKING: set[Any] = {
-    np.unstack, np.insert, np.block, np.vecdot, np.matvec, np.vecmat, np.linalg.multi_dot, np.linalg.vector_norm,
+    np.astype, np.unstack, np.insert, np.block, np.vecdot, np.matvec, np.vecmat, np.linalg.multi_dot, np.linalg.vector_norm,
     np.linalg.matrix_norm, np.linalg.svdvals, np.linalg.trace, np.linalg.diagonal, np.linalg.outer,
     np.linalg.tensordot, np.linalg.vecdot,
 }  # fmt: skip
@@ -66,7 +66,7 @@ class StrictArray(NDArrayOperatorsMixin):  # type: ignore[misc]
         if function in _LACKING or not set(types) <= {StrictArray, np.ndarray}:
             return NotImplemented
         if lacking := _LACKING_KEYWORDS.get(function, set()) & kwargs.keys():
-            raise TypeError(f"{function.__name__}() got an unexpected keyword argument {lacking}")
+            raise TypeError(f"{function.__name__}() got an unexpected keyword argument {lacking.pop()!r}")
         if function in _MAKES:
             return StrictArray(function(*args, **kwargs))
         return _wrapped(function(*_bare(args), **_bare(kwargs)))

@@ -11,27 +11,32 @@ from typing import Any
 
 import numpy as np
 
+_NUMPYS = (np.ndarray, np.generic)
+
 
 def foreign(x: Any) -> Any:
     """The array of another library that `x` is or that a Tensor holds; None of what is NumPy's, and of numbers."""
-    while hasattr(type(x), "_apply"):  # ours, around another array
+    while not isinstance(x, _NUMPYS):
+        if not hasattr(type(x), "_apply"):  # which Tensors have, and whatever else of ours is around an array
+            return x if hasattr(x, "__array_function__") else None
         x = x._data
-    return None if isinstance(x, (np.ndarray, np.generic)) or not hasattr(x, "__array_function__") else x
+    return None
 
 
 def kin(like: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """What `function` makes, `np.eye` for example, as an array of like's kind."""
-    other = None if type(like) is np.ndarray else foreign(like)
+    other = foreign(like)
     return function(*args, **kwargs) if other is None else function(*args, **kwargs, like=other)
-
-
-def brought_to(like: Any, x: Any) -> Any:
-    """`x` as an array: numbers, lists and NumPy's arrays of like's kind, all others as they are."""
-    if hasattr(x, "dtype") and (type(like) is np.ndarray or not isinstance(x, (np.ndarray, np.generic))):
-        return x
-    return kin(like, np.asarray, x)
 
 
 def placed(like: Any, x: Any) -> Any:
     """`x` as an array: numbers and lists, which are nowhere yet, of like's kind, all others as they are."""
     return x if hasattr(x, "dtype") else kin(like, np.asarray, x)
+
+
+def brought_to(like: Any, x: Any) -> Any:
+    """`x` as an array: NumPy's too of like's kind, only those of other libraries as they are."""
+    if isinstance(x, _NUMPYS):
+        other = foreign(like)
+        return x if other is None else np.asarray(x, like=other)
+    return placed(like, x)

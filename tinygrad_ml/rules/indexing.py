@@ -142,9 +142,9 @@ _permute = define(
 def _sort(a: Any, axis: int | None = -1, kind: Any = None, order: None = None, *, stable: bool | None = None) -> Any:
     if axis is None:
         a, axis = np.ravel(a), 0
-    options = {} if kind is None else {"kind": kind}
-    if stable is not None:  # not every library knows it
-        options["stable"] = stable
+    if stable is not None and kind is not None:
+        raise ValueError("sort: kind and stable say the same, give one of them")
+    options = {"kind": "stable"} if stable else {} if kind is None else {"kind": kind}
     return _permute(a, np.argsort(a, axis=axis, **options), axis)
 
 
@@ -172,7 +172,7 @@ def _unique(
 def _bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     x = array(x)
     counts = np.bincount(x, minlength=minlength)
-    return counts if weights is None else scatter(np.astype(array(weights), np.float64), x, counts.shape)
+    return counts if weights is None else scatter(array(weights).astype(np.float64), x, counts.shape)
 
 
 # By conditions
@@ -301,9 +301,9 @@ def _slopes(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
     length = f.shape[-1]
     if np.ndim(spacing) > 1 or np.ndim(spacing) == 1 and np.shape(spacing) != (length,):
         raise ValueError(f"gradient: spacing is a number or {length} coordinates, got shape {np.shape(spacing)}")
-    steps = np.diff(spacing) if np.ndim(spacing) else spacing * np.ones_like(f, dtype=float, shape=length - 1)
+    steps = np.diff(spacing) if np.ndim(spacing) else spacing * np.ones_like(f, dtype=float, shape=(length - 1,))
     if f.dtype.kind in "fc":
-        steps = np.astype(steps, np.finfo(f.dtype).dtype)
+        steps = steps.astype(np.finfo(f.dtype).dtype)
     chords = np.diff(f) / steps
     total = steps[:-1] + steps[1:]
     inside = (steps[1:] * chords[..., :-1] + steps[:-1] * chords[..., 1:]) / total
@@ -324,8 +324,8 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 @composite(np.interp)
 def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     x, xp, fp = together(x, xp, fp)
-    x, xp = np.astype(x, np.float64), np.astype(xp, np.float64)
-    fp = np.astype(fp, np.result_type(fp, np.float64))  # NumPy too interpolates in double precision only
+    x, xp = x.astype(np.float64), xp.astype(np.float64)
+    fp = fp.astype(np.result_type(fp, np.float64))  # NumPy too interpolates in double precision only
     if xp.ndim != 1 or xp.shape != fp.shape or not xp.size:
         raise ValueError(f"interp: xp and fp are vectors of one length, got shapes {xp.shape} and {fp.shape}")
     if period is not None:

@@ -209,7 +209,7 @@ def _matrix_transpose(x: Any, /) -> Any:
 @composite(np.linalg.trace)
 def _trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
     trace = np.trace(x, offset, -2, -1)
-    return trace if dtype is None else np.astype(trace, dtype)
+    return trace if dtype is None else trace.astype(dtype)
 
 
 @composite(np.linalg.diagonal)

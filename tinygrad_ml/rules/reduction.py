@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kin import kin
+from ..kin import brought_to, kin
 from ..primitive import composite, define
 
 Axis = Any
@@ -177,7 +177,7 @@ def _average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fa
                 f"average: weights have shape {np.shape(weights)}; give them the shape {shape} of the array, or "
                 "that of the axes that are averaged"
             )
-        order = np.argsort(axes)
+        order = np.argsort(axes).tolist()
         weights = np.transpose(weights, order)
         weights = np.reshape(weights, [n if k in axes else 1 for k, n in enumerate(shape)])
     weights = np.broadcast_to(weights, shape)
@@ -249,7 +249,7 @@ def _pull_from_sorted(g: Any, x: Any, q: Any, axis: Axis, method: Any) -> Any:
     n = flat.shape[-1]
     rank = np.argsort(np.argsort(flat, axis=-1), axis=-1)
     places = kin(g, np.arange, n, dtype=float)
-    position = np.quantile(places, q, method=method)[..., None]
+    position = np.quantile(places, q if np.ndim(q) == 0 else brought_to(g, q), method=method)[..., None]
     weights = np.maximum(0, 1 - np.abs(places - position)).astype(g.dtype).reshape(-1, n)
     sorted_g = np.tensordot(g.reshape(len(weights), *flat.shape[:-1]), weights, axes=(0, 0))
     return apart_again(np.take_along_axis(sorted_g, rank, axis=-1), shape, order)

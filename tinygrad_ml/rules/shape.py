@@ -112,7 +112,7 @@ define(np.flip, lambda g, ans, x, axis=None: np.flip(g, axis))
 define(np.fliplr, lambda g, ans, x: np.fliplr(g))
 define(np.flipud, lambda g, ans, x: np.flipud(g))
 define(np.rot90, lambda g, ans, x, k=1, axes=(0, 1): np.rot90(g, -k, axes))
-define(np.roll, lambda g, ans, x, shift, axis=None: np.roll(g, np.negative(shift), axis))
+define(np.roll, lambda g, ans, x, shift, axis=None: np.roll(g, np.negative(shift).tolist(), axis))
 
 
 @composite(np.rollaxis)
@@ -146,7 +146,7 @@ def _full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None,
     *, device: Any = None,
 ) -> Any:  # fmt: skip
-    value = np.astype(placed(a, fill_value), a.dtype if dtype is None else dtype)
+    value = placed(a, fill_value).astype(a.dtype if dtype is None else dtype)
     return np.copy(np.broadcast_to(value, a.shape if shape is None else shape), order=order)
 
 
@@ -161,7 +161,7 @@ def _linspace(
     fraction = brought_to(start, np.linspace(0, 1, num, endpoint, dtype=kind)).reshape((-1,) + (1,) * start.ndim)
     samples = np.moveaxis(start * (1 - fraction) + stop * fraction, 0, axis)
     if dtype is not None:
-        samples = np.astype(samples if np.dtype(dtype).kind in "fc" else np.floor(samples), dtype)
+        samples = (samples if np.dtype(dtype).kind in "fc" else np.floor(samples)).astype(dtype)
     return (samples, (stop - start) / steps if steps > 0 else np.nan) if retstep else samples
 
 
@@ -419,5 +419,5 @@ def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
         count = np.insert(np.arange(arr.shape[axis]), obj, 0).size - arr.shape[axis]
     shape = (*arr.shape[:axis], count, *arr.shape[axis + 1 :])
     order = np.insert(np.arange(arr.shape[axis]), obj, arr.shape[axis] + np.arange(count))
-    joined = np.concatenate([arr, np.astype(np.broadcast_to(values, shape), arr.dtype)], axis)
+    joined = np.concatenate([arr, np.broadcast_to(values, shape).astype(arr.dtype)], axis)
     return np.take(joined, order, axis)

@@ -182,7 +182,7 @@ define(sp.betaincinv, None, None, lambda g, ans, a, b, y: g / _beta_density(a, b
 define(sp.betainccinv, None, None, lambda g, ans, a, b, y: -g / _beta_density(a, b, ans))
 
 # Bessel functions: from the two neighbouring orders, which unlike ``J_v' = J_(v-1) - (v / x) J_v`` is right at 0
-# (DLMF 10.6.1, 10.29.1)
+# (DLMF 10.6.1, 10.29.1); y1 and k1 are infinite there
 
 
 def _damping(x: Any) -> Any:
@@ -196,7 +196,7 @@ define(sp.j0, lambda g, ans, x: -g * sp.j1(x))
 define(sp.j1, lambda g, ans, x: g * (0.5 * (sp.j0(x) - sp.jv(2, x))))
 define(sp.jv, None, lambda g, ans, v, x: g * (0.5 * (sp.jv(v - 1, x) - sp.jv(v + 1, x)))).elementwise = False
 define(sp.y0, lambda g, ans, x: -g * sp.y1(x))
-define(sp.y1, lambda g, ans, x: g * (0.5 * (sp.y0(x) - sp.yv(2, x))))
+define(sp.y1, lambda g, ans, x: g * (sp.y0(x) - ans / x))
 define(sp.yn, None, lambda g, ans, n, x: g * (0.5 * (sp.yn(n - 1, x) - sp.yn(n + 1, x)))).elementwise = False
 define(sp.yv, None, lambda g, ans, v, x: g * (0.5 * (sp.yv(v - 1, x) - sp.yv(v + 1, x)))).elementwise = False
 define(sp.i0, lambda g, ans, x: g * sp.i1(x))
@@ -208,11 +208,11 @@ define(
     sp.ive, None, lambda g, ans, v, x: g * (0.5 * (sp.ive(v - 1, x) + sp.ive(v + 1, x)) - _damping(x) * ans)
 ).elementwise = False
 define(sp.k0, lambda g, ans, x: -g * sp.k1(x))
-define(sp.k1, lambda g, ans, x: -g * (0.5 * (sp.k0(x) + sp.kv(2, x))))
+define(sp.k1, lambda g, ans, x: -g * (sp.k0(x) + ans / x))
 define(sp.kn, None, lambda g, ans, n, x: -g * (0.5 * (sp.kn(n - 1, x) + sp.kn(n + 1, x)))).elementwise = False
 define(sp.kv, None, lambda g, ans, v, x: -g * (0.5 * (sp.kv(v - 1, x) + sp.kv(v + 1, x)))).elementwise = False
 define(sp.k0e, lambda g, ans, x: g * (ans - sp.k1e(x)))
-define(sp.k1e, lambda g, ans, x: g * (ans - 0.5 * (sp.k0e(x) + sp.kve(2, x))))
+define(sp.k1e, lambda g, ans, x: g * (ans - sp.k0e(x) - ans / x))
 define(sp.kve, None, lambda g, ans, v, x: g * (ans - 0.5 * (sp.kve(v - 1, x) + sp.kve(v + 1, x)))).elementwise = False
 
 # Hypergeometric functions (DLMF 13.3.15, 15.5.1, 16.3.1) and exponential integrals
