@@ -34,9 +34,7 @@ def _converted(value: Any, convert: Convert) -> Any:
     return tuple([_converted(part, convert) for part in value]) if type(value) is tuple else value
 
 
-def check_row(
-    case: Case, rng: np.random.Generator, convert: Convert, back: Convert, constants: bool = True
-) -> None:
+def check_row(case: Case, rng: np.random.Generator, convert: Convert, back: Convert, constants: bool = True) -> None:
     """The result and the gradients of a row are of the same kind as its arguments, and equal to NumPy's.
 
     `convert` makes the other library's arrays of NumPy's, also of the row's own constants if wanted, and `back` undoes

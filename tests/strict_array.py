@@ -10,9 +10,9 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 #: Functions, and keywords of others, that CuPy 14 does not have either.
 _LACKING: set[Any] = {
-    np.astype, np.unstack, np.insert, np.block, np.vecdot, np.matvec, np.vecmat, np.linalg.multi_dot, np.linalg.vector_norm,
-    np.linalg.matrix_norm, np.linalg.svdvals, np.linalg.trace, np.linalg.diagonal, np.linalg.outer,
-    np.linalg.tensordot, np.linalg.vecdot,
+    np.astype, np.unstack, np.insert, np.block, np.vecdot, np.matvec, np.vecmat, np.linalg.multi_dot,
+    np.linalg.vector_norm, np.linalg.matrix_norm, np.linalg.svdvals, np.linalg.trace, np.linalg.diagonal,
+    np.linalg.outer, np.linalg.tensordot, np.linalg.vecdot,
 }  # fmt: skip
 _LACKING_KEYWORDS: dict[Any, set[str]] = {
     np.sort: {"stable"}, np.argsort: {"stable"}, np.argpartition: {"kind"}, np.take: {"mode"}, np.clip: {"min", "max"},
@@ -53,6 +53,8 @@ class StrictArray(NDArrayOperatorsMixin):  # type: ignore[misc]
         raise TypeError("implicit conversion to a NumPy array is not allowed")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = (), **kwargs: Any) -> Any:
+        if ufunc.__name__ == "_zeta":  # behind SciPy's zeta: CuPy finds a module of this name
+            raise TypeError("'module' object is not callable")
         if ufunc in _LACKING or not all(isinstance(x, (StrictArray, np.ndarray, np.generic, Number)) for x in inputs):
             return NotImplemented
         if method == "at":

@@ -42,7 +42,6 @@ REFUSED = {
         _NO_UFUNC,
     ),
     **dict.fromkeys(["special.exprel", "special.j1", "special.i1", "special.i1e"], _NO_NEIGHBOUR),
-    "special.digamma": "CuPy takes its module _zeta for the ufunc of that name",
     **dict.fromkeys(
         ["sum where", "sum initial", "mean where", "var correction", "std correction", "pinv rtol", "cholesky upper"],
         _NO_KEYWORD,

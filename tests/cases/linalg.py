@@ -82,7 +82,12 @@ CASES = [
     case("cholesky upper", lambda a: L.cholesky(a, upper=True), spd(3, 3), complex=True),
     case("cholesky lower triangle only", lambda a, x: L.cholesky(a + ABOVE * x), spd(3, 3), nonzero(1, 1)),
     *[
-        case(f"qr {shape}", lambda a: L.qr(a + EYE[: a.shape[-2], : a.shape[-1]]), between(-0.3, 0.3, *shape), complex=True)
+        case(
+            f"qr {shape}",
+            lambda a: L.qr(a + EYE[: a.shape[-2], : a.shape[-1]]),
+            between(-0.3, 0.3, *shape),
+            complex=True,
+        )
         for shape in [(4, 3), (2, 3, 3), (2, 3, 4)]
     ],
     case("qr complete wide", lambda a: L.qr(a + EYE[:2, :3], mode="complete"), between(-0.3, 0.3, 2, 3), complex=True),

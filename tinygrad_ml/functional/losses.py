@@ -130,7 +130,9 @@ def cross_entropy(
         labels = labels.data if hasattr(labels, "requires_grad") else labels
         kept = _kept(labels, ignore_index)
         _check_labels(labels if kept is None else labels[kept], classes)
-        labels = brought_to(logits, labels).astype(np.intp, copy=False)  # positions in all logits may not fit in the labels' own type
+        labels = brought_to(logits, labels).astype(
+            np.intp, copy=False
+        )  # positions in all logits may not fit in the labels' own type
         if kept is None and weight is None and not label_smoothing:
             scale = 1 / len(labels) if reduction == "mean" and len(labels) else 1.0
             loss = _nll(logits, labels, scale, reduction != "none")
@@ -565,7 +567,8 @@ def _check_signs(loss: str, target: Any) -> None:
     wrong = np.abs(values) != 1
     if np.any(wrong):
         raise ValueError(
-            f"{loss}: targets must be -1 or 1, got {values[wrong].reshape(-1)[0]}; of labels 0 and 1 make 2 * target - 1"
+            f"{loss}: targets must be -1 or 1, got {float(values[wrong].reshape(-1)[0])}; of labels 0 and 1 make "
+            "2 * target - 1"
         )
 
 

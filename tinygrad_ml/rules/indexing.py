@@ -53,9 +53,9 @@ def _scatter_elsewhere(out: Any, index: Any, g: Any) -> Any:
         np.add.at(out, brought_to(out, index), g)
     except (TypeError, NotImplementedError) as error:
         raise TypeError(
-            f"getitem: elements of a {type(out).__name__} that were read by their positions have no gradient, because "
-            f"np.add.at, which adds up what was read twice, does not work on it; read slices, or multiply by a matrix "
-            "of zeros and ones"
+            f"getitem: elements that were read by their positions have no gradient in {type(out).__module__}'s "
+            f"{type(out).__name__}, because np.add.at, which adds up what was read twice, does not work on it; read "
+            "slices, or multiply by a matrix of zeros and ones"
         ) from error
     return out.reshape(shape)
 

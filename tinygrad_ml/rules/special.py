@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.special as sp
 
+from ..kin import foreign
 from ..primitive import PLAIN, Primitive, define
 
 _PI = math.pi
@@ -112,13 +113,34 @@ define(sp.ndtri_exp, lambda g, ans, y: g / _log_ndtr_slope(ans, y))
 # Gamma function and its kin
 
 
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730)
+
+
+def _zeta(s: int, q: Any) -> Any:
+    """Hurwitz's zeta function; of arrays that SciPy's does not reach by the Euler-Maclaurin formula (DLMF 2.10.1)."""
+    try:
+        return sp.zeta(s, q)
+    except TypeError:  # of CuPy, which has the function and finds a module of SciPy's name for it
+        if foreign(q) is None:
+            raise
+    total: Any = 0.0
+    for _ in range(15 - min(0, math.floor(q.min())) if q.size else 0):
+        total, q = total + 1.0 / q**s, q + 1
+    total = total + q ** (1.0 - s) / (s - 1) + 0.5 / q**s
+    term = s / q ** (s + 1)
+    for k, bernoulli in enumerate(_BERNOULLI, start=1):
+        total = total + bernoulli / math.factorial(2 * k) * term
+        term = term * ((s + 2 * k - 1) * (s + 2 * k)) / (q * q)
+    return total
+
+
 def _polygamma(n: int, x: Any) -> Any:
     """The n-th derivative of `digamma`, n >= 1 (DLMF 25.11.12)."""
     if x.dtype.kind == "c":
         raise TypeError(
             "digamma: no derivative is known for complex arguments, because SciPy's zeta takes real ones only"
         )
-    return (-1) ** (n + 1) * math.factorial(n) * sp.zeta(n + 1, x)
+    return (-1) ** (n + 1) * math.factorial(n) * _zeta(n + 1, x)
 
 
 polygamma: Primitive = define(_polygamma, None, lambda g, ans, n, x: g * polygamma(n + 1, x), name="polygamma")
