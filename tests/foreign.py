@@ -11,7 +11,8 @@ import numpy as np
 import tinygrad_ml as tg
 
 from .case import Case
-from .test_rules import inner, leaves, parts, weights
+from .numeric import direction
+from .test_rules import inner, leaves, parts, second_order, weights
 
 Convert = Callable[[Any], Any]
 
@@ -58,3 +59,14 @@ def check_row(case: Case, rng: np.random.Generator, convert: Convert, back: Conv
         assert y.grad.shape == x.shape and y.grad.dtype == x.dtype
         scale = np.max(np.abs(x.grad), initial=1e-3)
         np.testing.assert_allclose(back(y.grad), x.grad, rtol=1e-9, atol=1e-9 * scale)
+
+
+def check_second_order(case: Case, rng: np.random.Generator, convert: Convert, back: Convert) -> None:
+    """The gradients of a row's gradients are NumPy's."""
+    arrays = case.sample(rng)
+    vs, ws = weights(rng, case.function, arrays), [direction(rng, a) for a in arrays]
+    expected = second_order(case.function, arrays, vs, ws)
+    converted = [[convert(a) for a in group] for group in (arrays, vs, ws)]
+    for actual, plain in zip(second_order(with_constants(case.function, convert), *converted), expected, strict=True):
+        scale = np.max(np.abs(plain), initial=1e-3)
+        np.testing.assert_allclose(back(actual), plain, rtol=1e-8, atol=1e-8 * scale)

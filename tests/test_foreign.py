@@ -14,7 +14,7 @@ from tinygrad_ml import nn
 from tinygrad_ml.kin import brought_to, foreign, kin, placed
 
 from .case import Case
-from .foreign import check_row
+from .foreign import check_row, check_second_order
 from .op_table import CASES
 from .strict_array import StrictArray
 from .test_indexing import INDICES
@@ -32,6 +32,8 @@ REFUSED = {
 def test_rows_of_the_op_table_on_strict_arrays(case: Case, make_rng: Any) -> None:
     def check() -> None:
         check_row(case, make_rng(case.name), StrictArray, StrictArray.get)
+        if case.order >= 2:
+            check_second_order(case, make_rng(case.name), StrictArray, StrictArray.get)
 
     if case.name not in REFUSED:
         check()

@@ -31,6 +31,8 @@ def kin(like: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> A
 
 def placed(like: Any, x: Any) -> Any:
     """`x` as an array: numbers and lists, which are nowhere yet, of like's kind, all others as they are."""
+    if isinstance(x, np.generic):
+        return brought_to(like, x)
     return x if hasattr(x, "dtype") else kin(like, np.asarray, x)
 
 
