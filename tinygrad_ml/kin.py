@@ -1,7 +1,8 @@
 """New arrays of the kind that a given one is: NumPy's, or those of another library that speaks its protocols.
 
-Constants that a rule calculates with must be where its arguments are: a GPU's library refuses NumPy's arrays. NumPy's
-functions that make arrays take ``like=`` for that (NEP 35).
+Constants that a rule calculates with must be where its arguments are: CuPy's arrays on a GPU refuse NumPy's. NumPy's
+functions that make arrays take ``like=`` for that (NEP 35). A user's own NumPy array stays where it is, and the library
+decides whether it goes with its arrays; only labels, weights and masks of losses and layers are brought over.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def placed(like: Any, x: Any) -> Any:
 
 
 def brought_to(like: Any, x: Any) -> Any:
-    """`x` as an array: NumPy's too of like's kind, only those of other libraries as they are."""
+    """`x` as an array: NumPy's too of like's kind, Tensors and arrays of other libraries as they are."""
     if isinstance(x, _NUMPYS):
         other = foreign(like)
         return x if other is None else np.asarray(x, like=other)

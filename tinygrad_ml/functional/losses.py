@@ -130,9 +130,8 @@ def cross_entropy(
         labels = labels.data if hasattr(labels, "requires_grad") else labels
         kept = _kept(labels, ignore_index)
         _check_labels(labels if kept is None else labels[kept], classes)
-        labels = brought_to(logits, labels).astype(
-            np.intp, copy=False
-        )  # positions in all logits may not fit in the labels' own type
+        labels = brought_to(logits, labels)
+        labels = labels.astype(np.intp, copy=False)  # positions in all logits may not fit in the labels' own type
         if kept is None and weight is None and not label_smoothing:
             scale = 1 / len(labels) if reduction == "mean" and len(labels) else 1.0
             loss = _nll(logits, labels, scale, reduction != "none")

@@ -1,4 +1,7 @@
-"""Convolutions of arrays that are not NumPy's: the same sums with slices, which every library has."""
+"""Convolutions of arrays that are not NumPy's: the same sums with slices, which every library has.
+
+The three functions are what those of `convolution` of like names compute, in the usual order of axes.
+"""
 
 from __future__ import annotations
 

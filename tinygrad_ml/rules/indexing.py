@@ -44,12 +44,12 @@ def _add_at(out: Any, index: Any, g: Any) -> None:
 
 
 def _scatter_elsewhere(out: Any, index: Any, g: Any) -> Any:
-    """`_scatter` into an array of another library, of which one index that is an array is as much as can be hoped."""
+    """`_scatter` into zeros of another library, whose `np.add.at` takes one array of positions and no tuples."""
     shape = out.shape
-    if isinstance(index, (tuple, list)):
-        places = kin(out, np.arange, out.size).reshape(shape)[tuple(index) if isinstance(index, tuple) else index]
-        out, index, g = out.reshape(-1), places.reshape(-1), g.reshape(-1)
     try:
+        if isinstance(index, (tuple, list)):
+            places = kin(out, np.arange, out.size).reshape(shape)[index]
+            out, index, g = out.reshape(-1), places.reshape(-1), g.reshape(-1)
         np.add.at(out, brought_to(out, index), g)
     except (TypeError, NotImplementedError) as error:
         raise TypeError(
