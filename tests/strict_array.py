@@ -17,10 +17,12 @@ _LACKING: set[Any] = {
 _LACKING_KEYWORDS: dict[Any, set[str]] = {
     np.sort: {"stable"}, np.argsort: {"stable"}, np.argpartition: {"kind"}, np.take: {"mode"}, np.clip: {"min", "max"},
     np.sum: {"where", "initial"}, np.mean: {"where"}, np.var: {"correction"}, np.std: {"correction"},
+    # NumPy hands the device on where it was not given.
+    np.eye: {"device"}, np.ones: {"device"}, np.full: {"device"},
     np.linalg.pinv: {"rtol", "hermitian"}, np.linalg.svd: {"hermitian"}, np.linalg.cholesky: {"upper"},
 }  # fmt: skip
 #: With ``like=`` they bring NumPy's arrays over.
-_MAKES = {np.array, np.asarray, np.arange, np.eye, np.full, np.ones, np.tri, np.zeros}
+_MAKES = {np.array, np.asarray}
 _ATTRIBUTES = {"shape", "ndim", "size", "dtype", "itemsize", "T", "real", "imag"}
 _METHODS = {
     "all", "any", "argmax", "astype", "copy", "item", "max", "mean", "min", "ravel", "repeat", "reshape", "sum",

@@ -49,10 +49,11 @@ def test_the_array_is_strict() -> None:
         lambda: np.concatenate([x, plain]), lambda: x.sum(where=plain > 0), lambda: x.__setitem__(0, plain[:1]),
         lambda: np.asarray(x), lambda: np.maximum.reduce(x), lambda: np.add.at(x, ([0],), 1.0), lambda: np.unstack(x),
         lambda: np.add.at(x, [0], 1.0), lambda: x.__iadd__(plain), lambda: plain.__iadd__(x),
+        lambda: np.eye(2, like=x),
     ):  # fmt: skip
         with pytest.raises(TypeError):
             use()
-    assert type(x[np.array([0, 1])]) is type(x.sum()) is type(np.eye(2, like=x)) is StrictArray
+    assert type(x[np.array([0, 1])]) is type(x.sum()) is type(np.asarray(plain, like=x)) is StrictArray
 
 
 def test_derivatives_of_digamma_elsewhere() -> None:

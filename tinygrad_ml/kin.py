@@ -1,7 +1,7 @@
 """New arrays of the kind that a given one is: NumPy's, or those of another library that speaks its protocols.
 
-Constants that a rule calculates with must be where its arguments are: CuPy's arrays on a GPU refuse NumPy's. NumPy's
-functions that make arrays take ``like=`` for that (NEP 35). A user's own NumPy array stays where it is, and the library
+Constants that a rule calculates with must be where its arguments are: CuPy's arrays on a GPU refuse NumPy's.
+`np.asarray` takes ``like=`` for that (NEP 35). A user's own NumPy array stays where it is, and the library
 decides whether it goes with its arrays; only labels, weights and masks of losses and layers are brought over.
 """
 
@@ -25,9 +25,13 @@ def foreign(x: Any) -> Any:
 
 
 def kin(like: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What `function` makes, `np.eye` for example, as an array of like's kind."""
-    other = foreign(like)
-    return function(*args, **kwargs) if other is None else function(*args, **kwargs, like=other)
+    """What `function` makes, `np.eye` for example, as an array of like's kind.
+
+    NumPy makes it, and `np.asarray` brings it over: with ``like=``, `np.eye` and others hand on arguments that were not
+    given, and that CuPy does not know.
+    """
+    made, other = function(*args, **kwargs), foreign(like)
+    return made if other is None else np.asarray(made, like=other)
 
 
 def placed(like: Any, x: Any) -> Any:
