@@ -327,6 +327,10 @@ ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "pool axes": (lambda: nn.MaxPool2d(2)(zeros(4, 4)), r"MaxPool2d: .*shape \(4, 4\).* 4 axes.* 3 for one sample"),
     "pool size": (lambda: nn.AvgPool2d(3)(zeros(1, 1, 2, 5)), r"AvgPool2d: .*kernel_size=\(3, 3\).* \(2, 5\)"),
+    "pool padding and dilation": (  # half of the kernel, not of what it spans
+        lambda: nn.MaxPool2d(2, padding=2, dilation=3),
+        r"MaxPool2d: padding=\(2, 2\) must be at most half of kernel_size",
+    ),
     "pool padding": (lambda: nn.MaxPool2d(2, padding=2), r"MaxPool2d: padding=\(2, 2\) must be at most half"),
     "return_indices": (
         lambda: nn.MaxPool2d(2, return_indices=True),
@@ -389,3 +393,13 @@ def test_errors(name: str) -> None:
 def test_indices_must_be_integers() -> None:
     with pytest.raises(TypeError, match=r"Embedding: indices must be integers, got float64.*astype\(int\)"):
         nn.Embedding(3, 2)(np.array([0.0]))
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm1d, nn.BatchNorm2d])
+def test_batch_norm_may_scale_without_a_shift(kind: Any, rng: np.random.Generator) -> None:
+    layer, shape = kind(3, bias=False), (4, 3, 2, 2) if kind is nn.BatchNorm2d else (4, 3)
+    assert [name for name, _ in layer.named_parameters()] == ["weight"] and not kind(3, affine=False).parameters()
+    x, both = rng.normal(size=shape), kind(3)
+    both.weight.data[...] = layer.weight.data[...] = [1, 2, 3]
+    np.testing.assert_allclose(layer(x).numpy(), both(x).numpy(), rtol=1e-14)
+    assert check_module(layer, lambda out: np.sum(np.sin(out)), x, rng=0).ok

@@ -47,6 +47,8 @@ LAYERS: list[Row] = [
     ("MaxPool2d", (2,), {"padding": 1, "dilation": 2}, (2, 3, 5, 6)),
     ("MaxPool2d", (3,), {"stride": 2, "ceil_mode": True}, (2, 3, 6, 8)),
     ("MaxPool2d", (2,), {"stride": 3, "padding": 1, "ceil_mode": True}, (2, 3, 7, 8)),
+    ("MaxPool2d", (3,), {"ceil_mode": True}, (2, 3, 1, 4)),
+    ("AvgPool2d", (3,), {"ceil_mode": True, "padding": 1}, (2, 3, 1, 4)),
     ("AvgPool2d", (2,), {}, (2, 3, 6, 4)),
     ("AvgPool2d", (2,), {}, (3, 7, 5)),
     ("AvgPool2d", ((3, 2),), {"stride": (1, 3)}, (2, 3, 5, 6)),
