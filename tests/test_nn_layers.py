@@ -298,7 +298,18 @@ ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
     "groups": (lambda: nn.Conv2d(3, 4, 3, groups=2), r"Conv2d: groups=2 must divide in_channels=3 and out_channels=4"),
     "no groups": (lambda: nn.Conv2d(3, 4, 3, groups=0), r"Conv2d: groups must be an int of at least 1, got 0"),
     "no outputs": (lambda: nn.Conv1d(3, 0, 3), r"Conv1d: out_channels must be an int of at least 1, got 0"),
-    "padding_mode": (lambda: nn.Conv2d(3, 4, 3, padding_mode="reflect"), r"Conv2d: padding_mode='reflect'.*np\.pad"),
+    "padding_mode": (
+        lambda: nn.Conv2d(3, 4, 3, padding_mode="mirror"),
+        "padding_mode must be one of 'zeros', .* got 'mirror'",
+    ),
+    "reflected too far": (
+        lambda: nn.Conv1d(1, 1, 3, padding=3, padding_mode="reflect")(np.ones((1, 1, 3))),
+        r"Conv1d: the input has shape \(1, 1, 3\), which has not enough elements for padding=3 with padding_mode='ref",
+    ),
+    "around too far": (
+        lambda: nn.Conv2d(1, 1, 3, padding=(1, 4), padding_mode="circular")(np.ones((1, 3, 3))),
+        r"Conv2d: the input has shape \(1, 3, 3\), which has not enough elements for padding=\(1, 4\)",
+    ),
     "padding word": (lambda: nn.Conv2d(3, 4, 3, padding="full"), r"Conv2d: padding must be 'same', 'valid' or numbers"),
     "padding same": (
         lambda: nn.Conv2d(3, 4, 3, 2, "same"),

@@ -64,6 +64,7 @@ def convolution(draw: Draw) -> Case:
     keywords = {
         "stride": draw.one(1, draw.sizes(rank, 3)), "padding": padding, "dilation": draw.sizes(rank, 3),
         "groups": groups, "bias": draw.one(True, False),
+        "padding_mode": draw.one("zeros", "zeros", "reflect", "replicate", "circular"),
     }  # fmt: skip
     channels = groups * draw.up_to(3), groups * draw.up_to(4)
     lengths = [draw.up_to(12) for _ in range(rank)]
