@@ -14,7 +14,7 @@ from .module import Module
 from .parameter import Parameter
 
 #: What NumPy calls them.
-_PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+_PADDING_MODES: dict[str, Any] = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 class _Conv(Module):
