@@ -24,8 +24,10 @@ def array(x: Any) -> Any:
 
 def together(*xs: Any) -> list[Any]:
     """All as arrays: numbers and lists of the same kind as the others, of which one may be another library's."""
-    like = next((x for x in xs if foreign(x) is not None), None)
-    return [placed(like, x) for x in xs]
+    for like in xs:
+        if foreign(like) is not None:
+            return [placed(like, x) for x in xs]
+    return [array(x) for x in xs]
 
 
 def along(axis: int, ndim: int, index: Any) -> tuple[Any, ...]:
