@@ -23,8 +23,9 @@ LAYERS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("SiLU", {}, {}),
     ("Sigmoid", {}, {}),
     ("Tanh", {}, {}),
-    ("Softplus", {}, {"threshold": 1e6}),
-    ("Softplus", {"beta": 2.5}, {"threshold": 1e6}),
+    ("Softplus", {}, {}),
+    ("Softplus", {"beta": 2.5, "threshold": np.inf}, {"threshold": 1e6}),
+    ("Softplus", {"beta": 2.5, "threshold": 4.0}, {"threshold": 4.0}),
     ("Softmax", {"dim": -1}, {}),
     ("Softmax", {"dim": 0}, {}),
     ("Softmax", {"dim": 1}, {}),
@@ -39,7 +40,7 @@ def test_values_and_gradients_are_pytorchs(name: str, arguments: Any, theirs: An
     torch = pytest.importorskip("torch")
     x, v = 4 * rng.normal(size=(2, 3, 5)), rng.normal(size=(2, 3, 5))
     ours, expected = tg.Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    out, reference = getattr(nn, name)(**arguments)(ours), getattr(torch.nn, name)(**arguments, **theirs)(expected)
+    out, reference = getattr(nn, name)(**arguments)(ours), getattr(torch.nn, name)(**(arguments | theirs))(expected)
     out.backward(v)
     reference.backward(torch.tensor(v))
     np.testing.assert_allclose(out.numpy(), reference.detach().numpy(), rtol=1e-10, atol=1e-15)
@@ -73,7 +74,7 @@ def test_they_print_what_they_were_given() -> None:
         "LeakyReLU(negative_slope=0.2)",
         "ELU(alpha=0.5)",
         "GELU(approximate='tanh')",
-        "Softplus(beta=2.0)",
+        "Softplus(beta=2.0, threshold=20.0)",
         "Softmax(dim=1)",
         "LogSoftmax(dim=0)",
     ]

@@ -298,7 +298,18 @@ ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
     "groups": (lambda: nn.Conv2d(3, 4, 3, groups=2), r"Conv2d: groups=2 must divide in_channels=3 and out_channels=4"),
     "no groups": (lambda: nn.Conv2d(3, 4, 3, groups=0), r"Conv2d: groups must be an int of at least 1, got 0"),
     "no outputs": (lambda: nn.Conv1d(3, 0, 3), r"Conv1d: out_channels must be an int of at least 1, got 0"),
-    "padding_mode": (lambda: nn.Conv2d(3, 4, 3, padding_mode="reflect"), r"Conv2d: padding_mode='reflect'.*np\.pad"),
+    "padding_mode": (
+        lambda: nn.Conv2d(3, 4, 3, padding_mode="mirror"),
+        "padding_mode must be one of 'zeros', .* got 'mirror'",
+    ),
+    "reflected too far": (
+        lambda: nn.Conv1d(1, 1, 3, padding=3, padding_mode="reflect")(np.ones((1, 1, 3))),
+        r"Conv1d: the input has shape \(1, 1, 3\), which has not enough elements for padding=3 with padding_mode='ref",
+    ),
+    "around too far": (
+        lambda: nn.Conv2d(1, 1, 3, padding=(1, 4), padding_mode="circular")(np.ones((1, 3, 3))),
+        r"Conv2d: the input has shape \(1, 3, 3\), which has not enough elements for padding=\(1, 4\)",
+    ),
     "padding word": (lambda: nn.Conv2d(3, 4, 3, padding="full"), r"Conv2d: padding must be 'same', 'valid' or numbers"),
     "padding same": (
         lambda: nn.Conv2d(3, 4, 3, 2, "same"),
@@ -327,6 +338,10 @@ ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "pool axes": (lambda: nn.MaxPool2d(2)(zeros(4, 4)), r"MaxPool2d: .*shape \(4, 4\).* 4 axes.* 3 for one sample"),
     "pool size": (lambda: nn.AvgPool2d(3)(zeros(1, 1, 2, 5)), r"AvgPool2d: .*kernel_size=\(3, 3\).* \(2, 5\)"),
+    "pool padding and dilation": (  # half of the kernel, not of what it spans
+        lambda: nn.MaxPool2d(2, padding=2, dilation=3),
+        r"MaxPool2d: padding=\(2, 2\) must be at most half of kernel_size",
+    ),
     "pool padding": (lambda: nn.MaxPool2d(2, padding=2), r"MaxPool2d: padding=\(2, 2\) must be at most half"),
     "return_indices": (
         lambda: nn.MaxPool2d(2, return_indices=True),
@@ -389,3 +404,13 @@ def test_errors(name: str) -> None:
 def test_indices_must_be_integers() -> None:
     with pytest.raises(TypeError, match=r"Embedding: indices must be integers, got float64.*astype\(int\)"):
         nn.Embedding(3, 2)(np.array([0.0]))
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm1d, nn.BatchNorm2d])
+def test_batch_norm_may_scale_without_a_shift(kind: Any, rng: np.random.Generator) -> None:
+    layer, shape = kind(3, bias=False), (4, 3, 2, 2) if kind is nn.BatchNorm2d else (4, 3)
+    assert [name for name, _ in layer.named_parameters()] == ["weight"] and not kind(3, affine=False).parameters()
+    x, both = rng.normal(size=shape), kind(3)
+    both.weight.data[...] = layer.weight.data[...] = [1, 2, 3]
+    np.testing.assert_allclose(layer(x).numpy(), both(x).numpy(), rtol=1e-14)
+    assert check_module(layer, lambda out: np.sum(np.sin(out)), x, rng=0).ok

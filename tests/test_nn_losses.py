@@ -322,6 +322,8 @@ def test_an_unknown_reduction_is_refused(loss: str) -> None:
          lambda: nn.BCEWithLogitsLoss(weight=np.ones((2, 3, 4)))(Z, Z)),
         (r"binary_cross_entropy_with_logits: pos_weight of shape \(3,\) does not stretch",
          lambda: nn.BCEWithLogitsLoss(pos_weight=np.ones(3))(Z, Z)),
+        ("cross_entropy: ignore_index=2 is a class label, and the labels are probabilities",
+         lambda: functional.cross_entropy(Z, Z, ignore_index=2)),
         ("smooth_l1_loss: beta must be 0 or more, got -1", lambda: nn.SmoothL1Loss(beta=-1)(Z, Z)),
         ("huber_loss: delta must be positive, got 0", lambda: nn.HuberLoss(delta=0)(Z, Z)),
         ("kl_div: reduction must be 'mean', 'batchmean', 'sum' or 'none', got 'x'",
@@ -345,6 +347,26 @@ def test_an_unknown_reduction_is_refused(loss: str) -> None:
 def test_wrong_arguments_are_refused(message: str, call: Any) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")
+def test_the_mean_of_nothing_is_not_a_number() -> None:
+    """Those that are one operation answered 0, and the others NaN, as PyTorch does."""
+    none = np.ones((0, 3))
+    assert np.isnan(functional.cross_entropy(none, np.ones(0, int)))
+    assert np.isnan(functional.binary_cross_entropy_with_logits(none, none))
+    assert np.isnan(functional.mse_loss(none, none))
+
+
+def test_orthogonal_vectors_are_moved_apart(rng: np.random.Generator) -> None:
+    """At the margin the cosine loss has the derivative of its rising side, as in PyTorch: without it they stay."""
+    torch: Any = pytest.importorskip("torch")
+    x, y = np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[0.0, 2.0], [1.0, 1.0]])
+    ours, theirs = tg.Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    functional.cosine_embedding_loss(ours, y, np.array([-1, -1])).backward()
+    torch.nn.functional.cosine_embedding_loss(theirs, torch.tensor(y), torch.tensor([-1, -1])).backward()
+    assert_close(ours.grad, theirs.grad)
+    np.testing.assert_allclose(ours.grad[0], [0, 0.5], rtol=1e-10)
 
 
 @pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 5, 3), (0, 3)])

@@ -52,6 +52,7 @@ def test_parameters_are_found_wherever_they_are(block: Block) -> None:
 def test_a_module_that_contains_itself_is_walked_once(block: Block) -> None:
     block.first.owner = block
     assert [name for name, _ in block.named_parameters()] == NAMES
+    assert "(owner): Block(...)" in repr(block) and len(block.summary().splitlines()) == 8
 
 
 def test_gradients_of_all_parameters(block: Block, rng: np.random.Generator) -> None:
@@ -145,6 +146,49 @@ def test_a_state_that_does_not_fit_changes_nothing(block: Block) -> None:
     assert np.array_equal(block.first.bias.numpy(), np.full(4, 5.0))
 
 
+def test_names_that_are_not_unique_are_refused() -> None:
+    """Of two arrays of one name only the last was saved."""
+    module = nn.Module()
+    module.parts = {"a.b": nn.Linear(1, 2, bias=False), "a": {"b": nn.Linear(1, 2)}}  # type: ignore[attr-defined]
+    message = "^state_dict: in Module several parameters or buffers are called parts.a.b.weight, and one would replace"
+    with pytest.raises(ValueError, match=message):
+        module.state_dict()
+    with pytest.raises(ValueError, match=message):
+        module.load_state_dict({})
+
+
+def test_what_is_shared_is_loaded_under_any_of_its_names(block: Block) -> None:
+    """PyTorch's states hold a shared weight under all its names, and its files under one that it chooses."""
+    block.first.owner = block  # type: ignore[attr-defined]
+    block.twice = [nn.BatchNorm1d(2)] * 2  # type: ignore[attr-defined]
+    state = block.state_dict()
+    for other, name in (("tied.weight", "first.weight"), ("twice.1.running_mean", "twice.0.running_mean")):
+        assert name in state and other not in state
+        value = state[name] + 1
+        block.load_state_dict({**{k: v for k, v in state.items() if k != name}, other: value})
+        assert np.array_equal(block.state_dict()[name], value)
+        block.load_state_dict({**state, other: state[name]})
+        assert np.array_equal(block.state_dict()[name], state[name])
+        with pytest.raises(ValueError) as error:
+            block.load_state_dict({**state, other: value, "else": np.zeros(1)})
+        assert str(error.value).splitlines()[1:] == [
+            "  unknown: else (1,)",
+            f"  {other} differs from others of its names, and here is the same as {name}",
+        ]
+        assert np.array_equal(block.state_dict()[name], state[name])
+
+
+@pytest.mark.parametrize("wrong", [np.ones(2, complex), np.array(["a", "b"]), np.array([None, 1])])
+def test_numbers_of_another_kind_are_refused(wrong: Any) -> None:
+    """Imaginary parts, and fractions of counts, were lost without a word."""
+    layer = nn.BatchNorm1d(2)
+    with pytest.raises(ValueError, match=f"bias holds {wrong.dtype}, which does not go into float64"):
+        layer.load_state_dict({**layer.state_dict(), "weight": np.zeros(2), "bias": wrong})
+    with pytest.raises(ValueError, match="num_batches_tracked holds float64, which does not go into int64"):
+        layer.load_state_dict({**layer.state_dict(), "num_batches_tracked": np.array(1.5)})
+    assert np.array_equal(layer.weight.numpy(), [1, 1])
+
+
 def test_a_state_is_a_dict(block: Block) -> None:
     with pytest.raises(TypeError, match="^load_state_dict: state must be a dict of arrays by name, got list$"):
         block.load_state_dict([1])
@@ -158,6 +202,36 @@ def test_files_that_are_no_state(block: Block, tmp_path: Any) -> None:
         block.load(tmp_path / "text.npz")
     with pytest.raises(FileNotFoundError):
         block.load(tmp_path / "none.npz")
+
+
+def test_safetensors_that_numpy_cannot_hold(tmp_path: Any) -> None:
+    torch, safetensors = pytest.importorskip("torch"), pytest.importorskip("safetensors.torch")
+    (tmp_path / "text.safetensors").write_text("no tensors")
+    safetensors.save_file({"weight": torch.ones(2, 2).bfloat16()}, tmp_path / "half.safetensors")
+    for name in ("text", "half"):
+        with pytest.raises(ValueError, match=rf"{name}.safetensors is no .safetensors file of arrays .* \.float\(\)"):
+            nn.Linear(2, 2, bias=False).load(tmp_path / f"{name}.safetensors")
+    with pytest.raises(FileNotFoundError):
+        nn.Linear(2, 2).load(tmp_path / "none.safetensors")
+
+
+def test_tied_weights_travel_to_pytorch_and_back(tmp_path: Any, rng: np.random.Generator) -> None:
+    torch, safetensors = pytest.importorskip("torch"), pytest.importorskip("safetensors.torch")
+
+    def tied(library: Any) -> Any:
+        word, output = library.nn.Embedding(5, 3), library.nn.Linear(3, 5, bias=False)
+        output.weight = word.weight
+        return library.nn.Sequential(word, output)
+
+    ours, theirs, fresh, indices = tied(tg), tied(torch).double(), tied(tg), rng.integers(0, 5, 4)
+    ours.save(tmp_path / "ours.safetensors")
+    safetensors.load_model(theirs, tmp_path / "ours.safetensors")
+    safetensors.save_model(theirs, tmp_path / "theirs.safetensors")
+    fresh.load(tmp_path / "theirs.safetensors")
+    expected = theirs(torch.tensor(indices)).detach().numpy()
+    for module in (ours, fresh):
+        np.testing.assert_allclose(module(indices).numpy(), expected, rtol=1e-12)
+    fresh.load_state_dict({name: value.numpy() for name, value in theirs.state_dict().items()})
 
 
 def test_safetensors(block: Block, tmp_path: Any) -> None:

@@ -750,6 +750,9 @@ NAMED = [("first.weight", W), ("first.bias", tg.nn.Parameter(np.ones(2)))]
          lambda: optim.SGD(NAMED, lr=-0.1)),
         (ValueError, r"Adam: lr must be 0 or more, got nan for parameter 0 of shape \(2, 3\)",
          lambda: optim.Adam([W], lr=float("nan"))),
+        (TypeError, r"SGD: lr must be a number, got None for parameter 0 of shape \(2, 3\)",
+         lambda: optim.SGD([W], lr=None)),
+        (TypeError, "Adam: eps must be a number, got 'small'", lambda: optim.Adam([W], eps="small")),
         (ValueError, r"SGD: lr must be 0 or more, got -1 for parameter 'first.bias' of shape \(2,\)",
          lambda: optim.SGD([{"params": [W]}, {"params": NAMED[1:], "lr": -1}])),
         (ValueError, "SGD: momentum must be 0 or more, got -1", lambda: optim.SGD([W], momentum=-1)),
@@ -804,6 +807,21 @@ S = lr_scheduler
         (ValueError, "LinearLR: start_factor must be above 0", lambda o: S.LinearLR(o, 0.0)),
         (ValueError, "LinearLR: end_factor must be between 0 and 1, got 2", lambda o: S.LinearLR(o, end_factor=2)),
         (ValueError, "CosineAnnealingLR: T_max must be", lambda o: S.CosineAnnealingLR(o, 2.5)),
+        (ValueError, "CosineAnnealingLR: T_max must be a whole number from 1, got inf",
+         lambda o: S.CosineAnnealingLR(o, np.inf)),
+        (ValueError, "StepLR: step_size must be a whole number from 1, got '3'", lambda o: S.StepLR(o, "3")),
+        (ValueError, r"MultiStepLR: milestones must be a list of whole numbers, got \[1.5\]",
+         lambda o: S.MultiStepLR(o, [1.5])),
+        (ValueError, "MultiStepLR: milestones must be a list of whole numbers, got 3", lambda o: S.MultiStepLR(o, 3)),
+        (TypeError, "LambdaLR: lr_lambda must be a function of the epoch, or a list, got 0.5",
+         lambda o: S.LambdaLR(o, 0.5)),
+        (ValueError, "OneCycleLR: div_factor divides the rate and must be positive, got 0",
+         lambda o: S.OneCycleLR(o, 1.0, 9, div_factor=0)),
+        (ValueError, "OneCycleLR: final_div_factor divides", lambda o: S.OneCycleLR(o, 1.0, 9, final_div_factor=-1)),
+        (ValueError, r"SequentialLR: milestones must increase, got \[5, 2\]",
+         lambda o: S.SequentialLR(o, [S.StepLR(o, 2) for _ in range(3)], [5, 2])),
+        (ValueError, "SequentialLR.load_state_dict: the state is of 0 schedules one after the other, and here are 1",
+         lambda o: S.SequentialLR(o, [S.StepLR(o, 2)], []).load_state_dict(S.StepLR(o, 2).state_dict())),
         (ValueError, "LambdaLR: lr_lambda has 2 values for 1 groups", lambda o: S.LambdaLR(o, [abs, abs])),
         (ValueError, "OneCycleLR: give total_steps, or both", lambda o: S.OneCycleLR(o, 1.0, epochs=3)),
         (ValueError, "OneCycleLR: pct_start is a part", lambda o: S.OneCycleLR(o, 1.0, 9, pct_start=30)),
@@ -866,6 +884,67 @@ def test_a_parameter_that_changed_its_kind_is_refused() -> None:
     w.grad = np.ones(2, np.float32)
     with pytest.raises(RuntimeError, match=r"parameter 'w' of shape \(2,\) has become float32 .* make a new optimizer"):
         optimizer.step()
+
+
+def test_a_parameter_that_changed_its_kind_before_the_first_step_is_refused() -> None:
+    """The one vector was laid out in the first parameter's precision, and the others became of that, too."""
+    model = tg.nn.Sequential(tg.nn.Linear(2, 2), tg.nn.Linear(2, 1))
+    optimizer = optim.SGD(model.named_parameters())
+    model[1].to(np.float32)
+    np.sum(model(np.ones((3, 2)))).backward()
+    message = r"parameter '1.weight' of shape \(1, 2\) is of float32, and parameter '0.weight' .* of float64"
+    with pytest.raises(RuntimeError, match=message):
+        optimizer.step()
+    assert [p.dtype for p in model.parameters()] == [np.float64] * 2 + [np.float32] * 2
+
+
+def test_a_loaded_state_follows_a_change_of_precision() -> None:
+    w = tg.nn.Parameter([1.0, 2.0])
+    w.grad = np.ones(2)
+    first, then = optim.Adam([w]), optim.Adam([w])
+    first.step()
+    then.load_state_dict(first.state_dict())
+    model = tg.nn.Module()
+    model.w = w  # type: ignore[attr-defined]
+    model.to(np.float32)
+    then.step()
+    assert w.dtype == then.state_dict()["state"][0]["exp_avg"].dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", ["Adam", "AdamW"])
+def test_a_state_of_the_other_kind_of_decay_is_refused(kind: str) -> None:
+    """PyTorch's Adam of decoupled decay is AdamW, and was taken for Adam."""
+    torch: Any = pytest.importorskip("torch")
+    x, own = torch.ones(2, requires_grad=True), kind == "AdamW"
+    for options in ({}, {"decoupled_weight_decay": True}):
+        state = torch.optim.Adam([x], weight_decay=0.1, **options).state_dict()
+        optimizer = getattr(optim, kind)([tg.nn.Parameter([1.0, 2.0])])
+        if bool(options) == own:
+            optimizer.load_state_dict(state)
+        else:
+            other = "Adam" if own else "AdamW"
+            with pytest.raises(
+                ValueError, match=f"{kind}: decoupled_weight_decay={not own} .* is the decay of {other};"
+            ):
+                optimizer.load_state_dict(state)
+
+
+def test_the_first_of_schedules_in_a_row_begins_where_pytorchs_does() -> None:
+    """A schedule over one cycle sets the rate in the beginning, and that of the schedule before it is this, too."""
+    torch: Any = pytest.importorskip("torch")
+    found = []
+    for library, parameter in ((tg, tg.nn.Parameter([0.0])), (torch, torch.zeros(1, requires_grad=True))):
+        optimizer, kinds = library.optim.SGD([parameter], lr=1.0), library.optim.lr_scheduler
+        parts = [kinds.StepLR(optimizer, 2), kinds.OneCycleLR(optimizer, 0.1, 10)]
+        schedule = kinds.SequentialLR(optimizer, parts, [3])
+        rates = []
+        for _ in range(12):
+            rates.append(optimizer.param_groups[0]["lr"])
+            parameter.grad = np.ones(1) if library is tg else torch.ones(1)
+            optimizer.step()
+            schedule.step()
+        found.append(rates)
+    np.testing.assert_allclose(*found, rtol=1e-12)
 
 
 def test_repr_tells_the_options() -> None:

@@ -127,8 +127,8 @@ def silu(x: Any) -> Any:
     return x * sigmoid(x)
 
 
-def softplus(x: Any, beta: float = 1.0) -> Any:
-    """``log(1 + exp(beta x)) / beta``, without overflow.
+def softplus(x: Any, beta: float = 1.0, threshold: float = math.inf) -> Any:
+    """``log(1 + exp(beta x)) / beta``, without overflow; where ``beta x`` is above `threshold`, x itself.
 
     Examples
     --------
@@ -137,7 +137,8 @@ def softplus(x: Any, beta: float = 1.0) -> Any:
     array([ 0.    ,  0.6931, 20.    ])
     """
     x = _floating(x)
-    return _softplus_primitive(x) if beta == 1 else _softplus_primitive(x * beta) / beta
+    out = _softplus_primitive(x) if beta == 1 else _softplus_primitive(x * beta) / beta
+    return out if threshold == math.inf else np.where(_real(x) * beta > threshold, x, out)
 
 
 def tanh(x: Any) -> Any:

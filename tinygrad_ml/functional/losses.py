@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ def cross_entropy(
     weight : array of shape (n_classes,), optional
         The weight of each class.
     ignore_index : int, optional
-        Samples with this label count for nothing.
+        Samples with this label count for nothing; for class indices only.
     label_smoothing : float in [0, 1], default=0.0
         This part of the probability is spread evenly over all classes.
 
@@ -115,6 +116,11 @@ def cross_entropy(
             f"cross_entropy: logits of shape {logits.shape} need integer labels of shape {expected} or float "
             f"probabilities of shape {logits.shape}, got {labels.dtype} of shape {labels.shape}"
         )
+    if soft and ignore_index is not None and ignore_index >= 0:  # a negative one is no class, as the module's default
+        raise ValueError(
+            f"cross_entropy: ignore_index={ignore_index} is a class label, and the labels are probabilities; give such "
+            "samples probabilities of 0 instead"
+        )
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
     weight = _as_class_weights("cross_entropy", weight, classes, logits)
@@ -133,7 +139,7 @@ def cross_entropy(
         labels = brought_to(logits, labels)
         labels = labels.astype(np.intp, copy=False)  # positions in all logits may not fit in the labels' own type
         if kept is None and weight is None and not label_smoothing:
-            scale = 1 / len(labels) if reduction == "mean" and len(labels) else 1.0
+            scale = _share(len(labels)) if reduction == "mean" else 1.0
             loss = _nll(logits, labels, scale, reduction != "none")
             return loss if reduction != "none" else loss.reshape(expected)
         hits = _is_label(classes, labels)
@@ -253,7 +259,7 @@ def binary_cross_entropy_with_logits(
     _check_reduction(name, reduction)
     if pos_weight is None:
         total = reduction != "none" and weight is None
-        losses = _bce(logits, targets, 1 / logits.size if total and reduction == "mean" and logits.size else 1.0, total)
+        losses = _bce(logits, targets, _share(logits.size) if total and reduction == "mean" else 1.0, total)
         if total:
             return losses
     else:
@@ -558,7 +564,7 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, reduction: str 
     _check_signs("cosine_embedding_loss", target)
     squares = ((input1 * input1).sum(axis=-1) + _NO_ZERO) * ((input2 * input2).sum(axis=-1) + _NO_ZERO)
     cosine = (input1 * input2).sum(axis=-1) / np.sqrt(squares)
-    return _reduce(np.where(target.real > 0, 1 - cosine, relu(cosine - margin)), reduction)
+    return _reduce(np.where(target.real > 0, 1 - cosine, np.clip(cosine - margin, 0, None)), reduction)
 
 
 def _check_signs(loss: str, target: Any) -> None:
@@ -584,6 +590,11 @@ def _as_weight(loss: str, name: str, weight: Any, target: Any) -> Any:
 def _fits(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
     lead = len(to) - len(shape)
     return lead >= 0 and all(n in (1, m) for n, m in zip(shape, to[lead:], strict=True))
+
+
+def _share(count: int) -> float:
+    """Of each in a mean; the mean of nothing is not a number."""
+    return 1 / count if count else math.nan
 
 
 def _reduce(losses: Any, reduction: str) -> Any:

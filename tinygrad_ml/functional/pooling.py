@@ -139,7 +139,7 @@ def max_pool2d(
     kernel_size : int or tuple of two
     stride : int or tuple of two, default=kernel_size
     padding : int or tuple of two
-        At most half of the window; what is added is never the largest.
+        At most half of the kernel; what is added is never the largest.
     dilation : int or tuple of two
     ceil_mode : bool, default=False
         Whether windows may reach beyond the end.
@@ -177,7 +177,7 @@ def avg_pool2d(
     kernel_size : int or tuple of two
     stride : int or tuple of two, default=kernel_size
     padding : int or tuple of two
-        At most half of the window.
+        At most half of the kernel.
     ceil_mode : bool, default=False
         Whether windows may reach beyond the end.
     count_include_pad : bool, default=True
@@ -213,10 +213,10 @@ def pool_sizes(
     kernel = sizes(name, "kernel_size", kernel_size, 2)
     stride = kernel if stride is None else sizes(name, "stride", stride, 2)
     padding, dilation = sizes(name, "padding", padding, 2, least=0), sizes(name, "dilation", dilation, 2)
-    if any(2 * n > apart * (size - 1) + 1 for n, size, apart in zip(padding, kernel, dilation, strict=True)):
+    if any(2 * n > size for n, size in zip(padding, kernel, strict=True)):
         raise ValueError(
-            f"{name}: padding={padding} must be at most half of the window, kernel_size={kernel} with "
-            f"dilation={dilation}, so that no window holds nothing else"
+            f"{name}: padding={padding} must be at most half of kernel_size={kernel}, so that no window holds nothing "
+            "else; give less padding or a larger kernel"
         )
     return kernel, stride, padding, dilation
 

@@ -78,18 +78,18 @@ def windows(
     Raises
     ------
     ValueError
-        Where an axis is shorter than the window.
+        Where no window fits into an axis; with `ceil_mode` one may be longer than the axis by less than a step.
     """
     output, padded = [], []
     for length, size, step, (before, behind), apart in zip(lengths, kernel, stride, padding, dilation, strict=True):
         reach = apart * (size - 1) + 1
         room = before + length + behind - reach
-        if room < 0:
+        count = (-(-room // step) if ceil_mode else room // step) + 1
+        if count < 1:
             raise ValueError(
                 f"{name}: a window of kernel_size={kernel} with dilation={dilation} does not fit into the input's "
                 f"{lengths} with padding={padding}; give a larger input, a smaller kernel or more padding"
             )
-        count = (-(-room // step) if ceil_mode else room // step) + 1
         if ceil_mode and (count - 1) * step >= before + length:  # a window of nothing but padding
             count -= 1
         output.append(count)

@@ -141,11 +141,11 @@ class Tanh(Module):
 class Softplus(Module):
     """``log(1 + exp(beta x)) / beta``.
 
-    There is no threshold as in PyTorch, from which on it is taken for x: it does not overflow here.
-
     Parameters
     ----------
     beta : float, default=1.0
+    threshold : float, default=20.0
+        Where ``beta x`` is larger, x is taken for it, as in PyTorch; ``inf`` computes it everywhere.
 
     Examples
     --------
@@ -154,16 +154,16 @@ class Softplus(Module):
     [6.931e-01 1.000e+03]
     """
 
-    def __init__(self, beta: float = 1.0) -> None:
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         if beta <= 0:
             raise ValueError(f"Softplus: beta must be positive, got {beta}")
-        self.beta = beta
+        self.beta, self.threshold = beta, threshold
 
     def forward(self, x: Any) -> Any:
-        return functional.softplus(x, self.beta)
+        return functional.softplus(x, self.beta, self.threshold)
 
     def extra_repr(self) -> str:
-        return f"beta={self.beta}"
+        return f"beta={self.beta}, threshold={self.threshold}"
 
 
 class Softmax(Module):

@@ -13,6 +13,9 @@ from . import init
 from .module import Module
 from .parameter import Parameter
 
+#: What NumPy calls them.
+_PADDING_MODES: dict[str, Any] = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
 
 class _Conv(Module):
     """What the convolutions have in common."""
@@ -40,10 +43,9 @@ class _Conv(Module):
             raise ValueError(
                 f"{name}: groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}"
             )
-        if padding_mode != "zeros":
-            raise ValueError(
-                f"{name}: padding_mode={padding_mode!r} is not supported, only 'zeros'; apply np.pad before the layer"
-            )
+        if padding_mode not in _PADDING_MODES:
+            known = ", ".join(map(repr, _PADDING_MODES))
+            raise ValueError(f"{name}: padding_mode must be one of {known}, got {padding_mode!r}")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = sizes(name, "kernel_size", kernel_size, rank)
         self.stride, self.dilation = sizes(name, "stride", stride, rank), sizes(name, "dilation", dilation, rank)
@@ -56,12 +58,25 @@ class _Conv(Module):
         self.bias = init.uniform(Parameter(np.empty(out_channels, dtype)), -bound, bound, rng) if bias else None
 
     def forward(self, x: Any) -> Any:
-        return convolve(
-            type(self).__name__, x, self.weight, self.bias, self.stride, self._pads, self.dilation, self.groups
-        )
+        name, pads = type(self).__name__, self._pads
+        if self.padding_mode != "zeros" and x.ndim > self._rank:
+            x, pads = self._padded(x), ((0, 0),) * self._rank
+        return convolve(name, x, self.weight, self.bias, self.stride, pads, self.dilation, self.groups)
+
+    def _padded(self, x: Any) -> Any:
+        """With elements of its own around it."""
+        lengths = x.shape[-self._rank :]
+        most = {"reflect": [n - 1 for n in lengths], "circular": lengths, "replicate": [math.inf] * self._rank}
+        if any(max(pair) > n for pair, n in zip(self._pads, most[self.padding_mode], strict=True)):
+            raise ValueError(
+                f"{type(self).__name__}: the input has shape {x.shape}, which has not enough elements for padding="
+                f"{self.padding} with padding_mode={self.padding_mode!r}; give less padding or a larger input"
+            )
+        return np.pad(x, [(0, 0)] * (x.ndim - self._rank) + list(self._pads), mode=_PADDING_MODES[self.padding_mode])
 
     def extra_repr(self) -> str:
-        options = {"stride": (1,) * self._rank, "padding": 0, "dilation": (1,) * self._rank, "groups": 1}
+        ones = (1,) * self._rank
+        options = {"stride": ones, "padding": 0, "dilation": ones, "groups": 1, "padding_mode": "zeros"}
         changed = [f"{name}={getattr(self, name)}" for name, usual in options.items() if getattr(self, name) != usual]
         return ", ".join([f"{self.in_channels} -> {self.out_channels}", f"kernel {self.kernel_size}", *changed])
 
@@ -75,13 +90,14 @@ class Conv1d(_Conv):
     kernel_size : int
     stride : int, default=1
     padding : int, "same" or "valid"
-        How many zeros there are before and behind; "same" keeps the length, with stride 1.
+        How much is added before and behind; "same" keeps the length, with stride 1.
     dilation : int, default=1
         The distance of the elements that a window sees.
     groups : int, default=1
         Into how many parts the channels are divided, each with outputs of its own.
     bias : bool, default=True
-    padding_mode : "zeros"
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}
+        What is added: zeros, the input mirrored at its first and last elements, these again, or the other end.
     dtype : default=np.float64
     rng : int or numpy.random.Generator, optional
         Draws the weights, as in PyTorch uniform in ``+- 1 / sqrt(in_channels / groups * kernel_size)``.
@@ -111,13 +127,14 @@ class Conv2d(_Conv):
     kernel_size : int or tuple of two
     stride : int or tuple of two, default=1
     padding : int, tuple of two, "same" or "valid"
-        How many zeros there are on each side; "same" keeps height and width, with stride 1.
+        How much is added on each side; "same" keeps height and width, with stride 1.
     dilation : int or tuple of two, default=1
         The distance of the elements that a window sees.
     groups : int, default=1
         Into how many parts the channels are divided, each with outputs of its own.
     bias : bool, default=True
-    padding_mode : "zeros"
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}
+        What is added: zeros, the input mirrored at its first and last elements, these again, or the other end.
     dtype : default=np.float64
     rng : int or numpy.random.Generator, optional
         Draws the weights, as in PyTorch uniform in ``+- 1 / sqrt(in_channels / groups * kernel elements)``.

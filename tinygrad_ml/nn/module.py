@@ -203,13 +203,32 @@ class Module:
     # Its state
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all parameters and buffers, by dotted name."""
-        state = {name: parameter.numpy().copy() for name, parameter in self.named_parameters()}
-        state.update({name: buffer.copy() for name, buffer in self.named_buffers()})
+        """Copies of all parameters and buffers, by dotted name.
+
+        Raises
+        ------
+        ValueError
+            Where two are called the same, as in dicts whose keys have dots.
+        """
+        return {name: array.copy() for name, array in self._named_arrays().items()}
+
+    def _named_arrays(self) -> dict[str, np.ndarray]:
+        """All parameters and buffers themselves."""
+        arrays = [(name, parameter.data) for name, parameter in self.named_parameters()] + self.named_buffers()
+        state = dict(arrays)
+        if len(state) < len(arrays):
+            names = [name for name, _ in arrays]
+            twice = ", ".join(name for name in state if names.count(name) > 1)
+            raise ValueError(
+                f"state_dict: in {type(self).__name__} several parameters or buffers are called {twice}, and one would "
+                "replace the others; give dicts of modules other keys, without dots"
+            )
         return state
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Copy arrays into the parameters and buffers of the same names.
+
+        What is shared may be given under any of its names, or under several, as in PyTorch's states.
 
         Parameters
         ----------
@@ -220,19 +239,23 @@ class Module:
         Raises
         ------
         ValueError
-            Where names are missing or unknown, or shapes differ; all of them are listed, and nothing was changed.
+            Where names are missing or unknown, shapes differ, or numbers are of another kind; all of them are listed,
+            and nothing was changed.
         TypeError
             Where `state` is no dict.
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: state must be a dict of arrays by name, got {type(state).__name__}")
-        own = {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
+        own = self._named_arrays()
         arrays = {name: np.asarray(value) for name, value in state.items()}
-        faults = [
-            f"{name} has shape {arrays[name].shape} instead of {array.shape}"
-            for name, array in own.items()
-            if name in arrays and arrays[name].shape != array.shape
-        ]
+        faults: list[str] = []
+        if not arrays.keys() <= own.keys():
+            arrays, faults = self._by_own_names(arrays)
+        for name, array in own.items():
+            if name in arrays and arrays[name].shape != array.shape:
+                faults.append(f"{name} has shape {arrays[name].shape} instead of {array.shape}")
+            elif name in arrays and not np.can_cast(arrays[name].dtype, array.dtype, "same_kind"):
+                faults.append(f"{name} holds {arrays[name].dtype}, which does not go into {array.dtype}")
         if strict:
             faults = (
                 [f"missing: {name} {array.shape}" for name, array in own.items() if name not in arrays]
@@ -246,6 +269,18 @@ class Module:
         for name, array in own.items():
             if name in arrays:
                 array[...] = arrays[name]
+
+    def _by_own_names(self, arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+        """What is shared under the name that it has here, and where values under several names differ."""
+        own = {id(part): name for name, part in [*self.named_parameters(), *self.named_buffers()]}
+        names = {other: own[id(part)] for other, part in _every_name(self, "", ()) if part is not None}
+        renamed: dict[str, np.ndarray] = {}
+        faults: list[str] = []
+        for other, array in arrays.items():
+            name = names.get(other, other)
+            if not np.array_equal(renamed.setdefault(name, array), array, equal_nan=array.dtype.kind in "fc"):
+                faults.append(f"{other} differs from others of its names, and here is the same as {name}")
+        return renamed, faults
 
     def save(self, path: Any) -> None:
         """Write the state to a file: ``.npz`` without pickles, or ``.safetensors`` where that package is installed."""
@@ -294,6 +329,16 @@ def _collect_modules(module: Module, path: str, found: dict[int, tuple[str, Modu
     found[id(module)] = path, module
     for name, child in module.named_children():
         _collect_modules(child, _joined(path, name), found)
+
+
+def _every_name(module: Module, path: str, above: tuple[Module, ...]) -> Iterator[tuple[str, Any]]:
+    """All parameters and buffers, and what is shared by each of its names."""
+    yield from ((_joined(path, name), getattr(module, name)) for name in module._buffers)
+    for name, part in _leaves(module._parts()):
+        if isinstance(part, Parameter):
+            yield _joined(path, name), part
+        elif isinstance(part, Module) and not any(part is other for other in (*above, module)):
+            yield from _every_name(part, _joined(path, name), (*above, module))
 
 
 def _joined(path: str, name: str) -> str:

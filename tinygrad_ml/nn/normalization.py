@@ -28,6 +28,8 @@ class _BatchNorm(Module):
         affine: bool = True,
         track_running_stats: bool = True,
         dtype: Any = np.float64,
+        *,
+        bias: bool = True,
     ) -> None:
         name = type(self).__name__
         if num_features < 1:
@@ -37,7 +39,7 @@ class _BatchNorm(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, dtype)) if affine and bias else None
         self.register_buffer("running_mean", np.zeros(num_features, dtype) if track_running_stats else None)
         self.register_buffer("running_var", np.ones(num_features, dtype) if track_running_stats else None)
         self.register_buffer("num_batches_tracked", np.array(0) if track_running_stats else None)
@@ -85,6 +87,8 @@ class BatchNorm1d(_BatchNorm):
     track_running_stats : bool, default=True
         False uses the statistics of the batch in evaluation too.
     dtype : default=np.float64
+    bias : bool, default=True
+        Whether to shift too, where `affine` says to scale.
 
     Attributes
     ----------

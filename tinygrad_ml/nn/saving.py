@@ -40,7 +40,16 @@ def read(path: Any) -> State:
     """
     path = Path(path)
     if _kind(path) == ".safetensors":
-        return dict(_safetensors().load_file(path))
+        library = _safetensors()
+        from safetensors import SafetensorError
+
+        try:
+            return dict(library.load_file(path))
+        except (SafetensorError, TypeError) as error:
+            raise ValueError(
+                f"load: {path} is no .safetensors file of arrays that NumPy has: {error}; in PyTorch convert bfloat16 "
+                "with .float() before saving"
+            ) from error
     try:
         # A file that NumPy opens itself it leaves open where it cannot read it.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:

@@ -12,14 +12,19 @@ if TYPE_CHECKING:
     from .module import Module
 
 
-def tree(module: Module) -> str:
-    """One line for each module, what is inside indented, and for each own parameter its shape."""
+def tree(module: Module, above: tuple[Module, ...] = ()) -> str:
+    """One line for each module, what is inside indented, and for each own parameter its shape.
+
+    A module that is `above` itself is not opened again.
+    """
+    if any(module is other for other in above):
+        return f"{type(module).__name__}(...)"
     own = [f"{name} {parameter.shape}" for name, parameter in module.own_parameters()]
     head = ", ".join(filter(None, [module.extra_repr(), *own]))
     children = module.named_children()
     if not children:
         return f"{type(module).__name__}({head})"
-    lines = [f"  ({name}): " + tree(child).replace("\n", "\n  ") for name, child in children]
+    lines = [f"  ({name}): " + tree(child, (*above, module)).replace("\n", "\n  ") for name, child in children]
     return "\n".join([f"{type(module).__name__}({head}", *lines, ")"])
 
 

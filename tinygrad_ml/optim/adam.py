@@ -46,6 +46,8 @@ class Adam(Optimizer):
     """
 
     _not_negative = ("lr", "eps", "weight_decay")
+    #: Whether the decay is of the parameters themselves, as PyTorch calls it in its states.
+    _decoupled = False
 
     def __init__(
         self,
@@ -69,6 +71,11 @@ class Adam(Optimizer):
         if len(group["betas"]) != 2 or not all(0 <= beta < 1 for beta in group["betas"]):
             raise ValueError(
                 f"{self._name}: betas must be two numbers from 0 to below 1, got {group['betas']} for {label}"
+            )
+        if group.get("decoupled_weight_decay", self._decoupled) != self._decoupled:
+            raise ValueError(
+                f"{self._name}: decoupled_weight_decay={not self._decoupled} for {label} is the decay of "
+                f"{'Adam' if self._decoupled else 'AdamW'}; use that"
             )
 
     def _decay(self, block: Block, group: dict[str, Any]) -> None:
@@ -117,6 +124,8 @@ class AdamW(Adam):
     >>> print(w.numpy())
     [0.95]
     """
+
+    _decoupled = True
 
     def __init__(
         self,

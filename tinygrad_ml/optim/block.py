@@ -111,6 +111,13 @@ class Block:
 
     def _lay_out(self) -> None:
         size, dtype = sum([parameter.size for parameter in self.parameters]), self.parameters[0].dtype
+        for parameter, label in zip(self.parameters, self.labels, strict=True):
+            if parameter.dtype != dtype:
+                raise RuntimeError(
+                    f"step: {label} is of {parameter.dtype}, and {self.labels[0]} of {dtype}, since one of them was "
+                    "changed; make a new optimizer after changing a model"
+                )
+        self.state = {name: vector.astype(dtype, copy=False) for name, vector in self.state.items()}
         self.data, self.gradient, self.work = [_vector(size, dtype) for _ in range(3)]
         np.concatenate([parameter._data for parameter in self.parameters], axis=None, out=self.data)
         start = 0

@@ -10,8 +10,10 @@ from __future__ import annotations
 import copy
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from .optimizer import Optimizer
 
@@ -142,7 +144,7 @@ class MultiStepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.milestones, self.gamma = sorted(milestones), gamma
+        self.milestones, self.gamma = sorted(_epochs(self._name, milestones)), gamma
         super().__init__(optimizer, last_epoch)
 
     def _rate(self, rate: float, base: float, group: int) -> float:
@@ -256,7 +258,10 @@ class LambdaLR(LRScheduler):
     _not_saved = ("optimizer", "lr_lambdas")
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
+        _with_rates(self._name, optimizer)
         self.lr_lambdas: list[Callable[[int], float]] = _one_each(self._name, "lr_lambda", optimizer, lr_lambda)
+        if not all(map(callable, self.lr_lambdas)):
+            raise TypeError(f"LambdaLR: lr_lambda must be a function of the epoch, or a list, got {lr_lambda!r}")
         super().__init__(optimizer, last_epoch)
 
     def _rate(self, rate: float, base: float, group: int) -> float:
@@ -326,6 +331,9 @@ class OneCycleLR(LRScheduler):
             raise ValueError(f"OneCycleLR: pct_start is a part of the steps, between 0 and 1, got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"OneCycleLR: anneal_strategy must be 'cos' or 'linear', got {anneal_strategy!r}")
+        for name, divisor in (("div_factor", div_factor), ("final_div_factor", final_div_factor)):
+            if not divisor > 0:
+                raise ValueError(f"OneCycleLR: {name} divides the rate and must be positive, got {divisor}")
         self.anneal_strategy, self.cycle_momentum = anneal_strategy, cycle_momentum
         if cycle_momentum and not {"momentum", "betas"} & optimizer.defaults.keys():
             raise ValueError(
@@ -458,7 +466,8 @@ class SequentialLR(LRScheduler):
     ----------
     optimizer : Optimizer
     schedulers : list of LRScheduler
-        Of this optimizer; each counts its own epochs from its beginning.
+        Of this optimizer; each counts its own epochs from its beginning. The first begins with the rates at which the
+        optimizer began, which a `OneCycleLR` among them sets, as in PyTorch.
     milestones : list of int
         One less than there are schedules.
 
@@ -486,13 +495,19 @@ class SequentialLR(LRScheduler):
                 )
             if scheduler.optimizer is not optimizer:
                 raise ValueError(f"SequentialLR: schedule {i} is of another optimizer")
-        self.schedulers, self.milestones = list(schedulers), list(milestones)
+        self.schedulers, self.milestones = list(schedulers), _epochs(self._name, milestones)
+        if self.milestones != sorted(set(self.milestones)):
+            raise ValueError(f"SequentialLR: milestones must increase, got {self.milestones}")
         super().__init__(optimizer)
 
     def _advance(self, epoch: int) -> None:
         self.last_epoch = epoch
         active = self.schedulers[bisect_right(self.milestones, epoch)]
-        if epoch == 0 or epoch in self.milestones:
+        if epoch == 0:
+            for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+                group["lr"] = base
+            active._advance(0)
+        elif epoch in self.milestones:
             active._restart()
         else:
             active.step()
@@ -502,11 +517,22 @@ class SequentialLR(LRScheduler):
         return {**super().state_dict(), "schedulers": [scheduler.state_dict() for scheduler in self.schedulers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another was, in all its schedules."""
-        state = dict(state)
-        for scheduler, own in zip(self.schedulers, state.pop("schedulers", []), strict=True):
+        """Go on where another was, in all its schedules.
+
+        Raises
+        ------
+        ValueError
+            For the state of another kind of schedule, or of other schedules inside.
+        """
+        inside = state.get("schedulers", [])
+        if len(inside) != len(self.schedulers):
+            raise ValueError(
+                f"SequentialLR.load_state_dict: the state is of {len(inside)} schedules one after the other, and here "
+                f"are {len(self.schedulers)}; make it from the same schedules"
+            )
+        super().load_state_dict({name: value for name, value in state.items() if name != "schedulers"})
+        for scheduler, own in zip(self.schedulers, inside, strict=True):
             scheduler.load_state_dict(own)
-        super().load_state_dict(state)
 
 
 def rates(scheduler: LRScheduler, epochs: int) -> list[float]:
@@ -553,6 +579,16 @@ def _one_each(scheduler: str, name: str, optimizer: Optimizer, values: Any) -> l
 
 
 def _positive_int(scheduler: str, name: str, value: Any) -> int:
-    if value != int(value) or value < 1:
-        raise ValueError(f"{scheduler}: {name} must be a whole number from 1, got {value}")
+    if not _is_whole(value) or value < 1:
+        raise ValueError(f"{scheduler}: {name} must be a whole number from 1, got {value!r}")
     return int(value)
+
+
+def _epochs(scheduler: str, values: Any) -> list[int]:
+    if not isinstance(values, Iterable) or not all(map(_is_whole, values := list(values))):
+        raise ValueError(f"{scheduler}: milestones must be a list of whole numbers, got {values!r}")
+    return [int(value) for value in values]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and float(value).is_integer()

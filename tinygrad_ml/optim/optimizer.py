@@ -136,6 +136,8 @@ class Optimizer:
     def _check(self, group: dict[str, Any], label: str) -> None:
         """Refuse options that make no sense; `label` names the parameters they are for."""
         for name in self._not_negative:
+            if np.ndim(group[name]) or np.asarray(group[name]).dtype.kind not in "iuf":
+                raise TypeError(f"{self._name}: {name} must be a number, got {group[name]!r} for {label}")
             if not 0 <= group[name] < math.inf:
                 raise ValueError(f"{self._name}: {name} must be 0 or more, got {group[name]} for {label}")
 
