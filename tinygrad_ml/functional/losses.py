@@ -178,18 +178,23 @@ def _check_labels(labels: Any, classes: int, loss: str = "cross_entropy") -> Non
 
 
 def _bce_forward(z: Any, y: Any, scale: float, total: bool) -> Any:
-    """The loss, and ``exp(-|z|)`` for the rule."""
+    """The loss; and ``max(z, 0)`` and ``log(1 + exp(-|z|))`` for the rule."""
     if z.dtype.kind == "c":
         negative = z.real < 0
-        e, hinge = np.exp(np.where(negative, z, -z)), np.where(negative, 0, z)
+        hinge, tail = np.where(negative, 0, z), np.log1p(np.exp(np.where(negative, z, -z)))
     else:
-        e, hinge = np.exp(-np.abs(z)), np.maximum(z, 0)
-    losses = hinge - y * z + np.log1p(e)
-    return scale * (losses.sum() if total else losses), e
+        hinge, tail = np.maximum(z, 0), np.log1p(np.exp(-np.abs(z)))
+    losses = hinge - y * z
+    losses += tail
+    return scale * (losses.sum() if total else losses), (hinge, tail)
 
 
-def _bce_cached(g: Any, e: Any, z: Any, y: Any, scale: float, total: bool) -> Any:
-    return (np.where(z.real < 0, e, 1) / (1 + e) - y) * (g * scale)
+def _bce_cached(g: Any, cache: Any, z: Any, y: Any, scale: float, total: bool) -> Any:
+    """By ``sigmoid(z) = exp(min(z, 0)) / (1 + exp(-|z|))``, of which the cache has the logarithms."""
+    hinge, tail = cache
+    log_sigmoid = z - hinge
+    log_sigmoid -= tail
+    return (np.exp(log_sigmoid) - y) * (g * scale)
 
 
 def _bce_to_targets(g: Any, ans: Any, z: Any, y: Any, scale: float, total: bool) -> Any:
