@@ -193,12 +193,12 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     watched = unusual and is_watching()
     # The line of what the user declared is worth its time always: a wrong rule is most likely one of theirs.
     node.details = Details(ans, tuple(raw)) if watched else None if primitive.answers_new else Details()
-    plan = primitive.plans.get(needs) or primitive.plan(needs)
+    left_out, rules = primitive.plans.get(needs) or primitive.plan(needs)
     saved = [ans, *raw]
-    for k, use in plan.left_out:
-        saved[k] = _left_out(saved[k], use)
+    for k, use in left_out:
+        saved[k] = None if use == DROP and type(saved[k]) is _ndarray else _left_out(saved[k], use)
     edges, marks = [], []
-    for i, rule in plan.rules:
+    for i, rule in rules:
         if rule is None:
             raise TypeError(
                 f"{primitive.name}: no derivative is known with respect to {primitive.argument_name(i)}, "
@@ -209,7 +209,7 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
         if type(p) is Leaf and p.owner is not None:
             marks.append((p, fingerprint(a)))
     if primitive.outputs:
-        saved[0] = None if (0, DROP) in plan.left_out else tuple(ans)
+        saved[0] = None if (0, DROP) in left_out else tuple(ans)
     node.edges = tuple(edges)
     node.marks = tuple(marks) if marks else None
     node.saved = tuple(saved)

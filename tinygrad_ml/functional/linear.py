@@ -17,7 +17,8 @@ _MANY_ROWS, _FEW_PRODUCTS = 128, 10**6
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
     out = np.matmul(x, _transposed(weight, x))
     if type(out) is np.ndarray and out.dtype == bias.dtype:
-        return np.add(out, bias, out=out)
+        out += bias
+        return out
     return out + bias
 
 
@@ -26,8 +27,8 @@ def _transposed(weight: Any, x: Any) -> Any:
 
     Up to a million products OpenBLAS does not rearrange its operands, and a view that lies across memory is slow.
     """
-    if type(x) is type(weight) is np.ndarray and x.ndim == 2:
-        if len(x) >= _MANY_ROWS and len(x) * weight.size <= _FEW_PRODUCTS:
+    if type(x) is type(weight) is np.ndarray and x.ndim == 2 and len(x) >= _MANY_ROWS:
+        if len(weight) > 1 and len(x) * weight.size <= _FEW_PRODUCTS:
             return np.array(weight.T, order="C")
     return weight.T
 

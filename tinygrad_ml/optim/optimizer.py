@@ -42,7 +42,7 @@ class Optimizer:
     Notes
     -----
     The parameters of a group lie in one vector: from the first step on, each parameter's ``data`` is a view of it, so
-    that a step takes the same number of NumPy calls for one parameter and for a thousand. Arrays that are assigned
+    that an update takes the same number of NumPy calls for one parameter and for a thousand. Arrays that are assigned
     to ``data`` later are copied into the vector at the next step. Parameters without a gradient are left alone.
     """
 
