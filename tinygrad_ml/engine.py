@@ -131,8 +131,7 @@ def pull(
         elif heap:
             node, g, _ = pending.pop(heappop(heap))
         else:
-            ends = [entry for entry in pending.values() if type(entry[0]) is Leaf or entry[0].order in targets]
-            return {node: (g, owned) for node, g, owned in ends}
+            return {node: (g, owned) for node, g, owned in pending.values()}
 
 
 def paths(root: Any, targets: dict[int, Any], ends: dict[int, Any] | None = None) -> tuple[set[int], bool]:

@@ -151,15 +151,14 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     """Apply `primitive`, and record it where a gradient may be wanted."""
     if kwargs and any([isinstance(value, Traced) for value in kwargs.values()]):
         args, kwargs = _positional(primitive, args, kwargs)
-    raw: list[Any] = []
-    parents: list[Any] = []
-    for arg in args:
+    raw = list(args)
+    parents: list[Any] = [None] * len(raw)
+    for i, arg in enumerate(args):
         if isinstance(arg, Traced):
-            raw.append(arg._data)
-            parents.append(arg._node)
-        else:
-            raw.append(_as_operand(arg) if isinstance(arg, _SEQUENCES) and primitive.rule(len(raw)) else arg)
-            parents.append(None)
+            raw[i] = arg._data
+            parents[i] = arg._node
+        elif isinstance(arg, _SEQUENCES) and primitive.rule(i):
+            raw[i] = _as_operand(arg)
     try:
         ans = primitive.forward(*raw, **kwargs) if kwargs else primitive.forward(*raw)
     except ValueError as error:
