@@ -92,7 +92,7 @@ def pull(
                 if wanted is not None and order not in wanted:
                     continue
                 if use_cache:
-                    rule = primitive.rule(i, cached=True)
+                    rule = primitive.cached_rules[i]
                 entry = pending.get(order)
                 if add_to is not None and entry is not None and entry[2]:
                     add_to(entry[1], g, *saved)

@@ -214,7 +214,11 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     node.saved = tuple(saved)
     if primitive.outputs:
         return _results(ans, [make(part, Output(node, k, len(ans))) for k, part in enumerate(ans)])
-    return make(ans, node)
+    out = _new(_kind)
+    out._data = ans
+    out._node = node
+    out._grad = None
+    return out
 
 
 def _with_shapes(error: ValueError, primitive: Primitive, args: Sequence[Any]) -> ValueError:

@@ -35,8 +35,6 @@ def _transposed(weight: Any, x: Any) -> Any:
 
 def _rows(x: Any) -> Any:
     """As a matrix, with all axes but the last in one."""
-    if x.ndim == 2:
-        return x
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # not -1, which is ambiguous for arrays without elements
 
 
@@ -46,15 +44,21 @@ def _to_input(g: Any, ans: Any, x: Any, weight: Any, bias: Any) -> Any:
     return np.matmul(g, weight)
 
 
+def _to_weight(g: Any, ans: Any, x: Any, weight: Any, bias: Any) -> Any:
+    if x.ndim != 2:
+        g, x = _rows(g), _rows(x)
+    return np.matmul(g.T, x)
+
+
 def _to_bias(g: Any, ans: Any, x: Any, weight: Any, bias: Any) -> Any:
-    return over_rows(_rows(g))
+    return over_rows(g if g.ndim == 2 else _rows(g))
 
 
 #: ``x W^T + b`` of arrays that are known to fit.
 affine = define(
     _affine,
     _to_input,
-    lambda g, ans, x, weight, bias: np.matmul(_rows(g).T, _rows(x)),
+    _to_weight,
     _to_bias,
     name="linear",
 )
