@@ -70,16 +70,26 @@ class Block:
                 view[...] = array
                 parameter._data = view
 
-    def gather(self) -> None:
-        """Copy the gradients into `gradient`, and see that `data` is the parameters'."""
+    def gather(self) -> bool:
+        """Copy the gradients into `gradient`, and see that `data` is the parameters'.
+
+        Returns
+        -------
+        Whether all parameters have gradients.
+        """
         if not self._places:
+            if any([parameter._grad is None for parameter in self.parameters]):
+                return False
             self._lay_out()
         for parameter, (view, place) in zip(self.parameters, self._places, strict=True):
+            gradient = parameter._grad
+            if gradient is None:
+                return False
             if parameter._data is not view:
                 self.attach()
-            gradient = parameter._grad
             # For few parameters and for many faster than one call of np.concatenate.
             place[...] = gradient if type(gradient) is np.ndarray else np.asarray(raw(gradient))
+        return True
 
     def slot(self, name: str, value: float = 0.0) -> np.ndarray:
         """The optimizer's vector of this name, at first filled with `value`."""
