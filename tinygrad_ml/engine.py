@@ -92,7 +92,7 @@ def pull(
                 if wanted is not None and order not in wanted:
                     continue
                 if use_cache:
-                    rule = primitive.cached_rules[i]
+                    rule = primitive.rule(i, cached=True)
                 entry = pending.get(order)
                 if add_to is not None and entry is not None and entry[2]:
                     add_to(entry[1], g, *saved)
@@ -131,7 +131,8 @@ def pull(
         elif heap:
             node, g, _ = pending.pop(heappop(heap))
         else:
-            return {node: (g, owned) for node, g, owned in pending.values()}
+            ends = [entry for entry in pending.values() if type(entry[0]) is Leaf or entry[0].order in targets]
+            return {node: (g, owned) for node, g, owned in ends}
 
 
 def paths(root: Any, targets: dict[int, Any], ends: dict[int, Any] | None = None) -> tuple[set[int], bool]:

@@ -90,8 +90,7 @@ class Primitive:
         The function returns a tuple of arrays; ``g`` is then a tuple with None for unused outputs.
     cached_rules : sequence of callable
         `forward` returns ``(ans, cache)``, and these rules, over ``(g, cache, *args, **kwargs)``, serve
-        at first order: as many as there are rules, of functions that are not variadic. The rules that serve at any
-        order never see the cache.
+        at first order. The rules that serve at any order never see the cache.
     elementwise : bool, optional
         A gradient has the shape of the output, and for a single argument its dtype, before it is summed over
         stretched axes. By default true for ufuncs with one output.

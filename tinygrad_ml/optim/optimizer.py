@@ -168,9 +168,9 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group, blocks in zip(self.param_groups, self._blocks, strict=True):
+        for i, group in enumerate(self.param_groups):
             if not 0 <= group.get("lr", 0) < math.inf:  # set since, by hand or by a schedule
-                self._check(group, blocks[0].labels[0])
+                self._check(group, self._blocks[i][0].labels[0])
         stepped = False
         for group, blocks in zip(self.param_groups, self._blocks, strict=True):
             for block in [*blocks]:
