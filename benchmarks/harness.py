@@ -26,6 +26,7 @@ FILES = {
     "W3": "w3_mlp",
     "W4": "w4_chain",
     "W5": "w5_large_array",
+    "W6": "w6_neighbors",
     "W7": "w7_conv",
     "W8": "w8_second_order",
     "W9": "w9_import",
@@ -182,9 +183,9 @@ def main(arguments: list[str]) -> int:
             lines.append({"name": name, **figures(workload, options.rounds)})
             print(".", end="", flush=True)
     print(
-        f"\nRatios to NumPy written by hand, unless a line names a unit; best of {options.rounds} interleaved rounds"
-        "\n(W9: median); float64, one thread. A dash: not installed, or the library cannot do it. A second mark is"
-        "\nthat of the model whose derivatives are by hand.\n"
+        f"\nRatios to NumPy written by hand, unless a line names a unit or whose; best of {options.rounds} interleaved"
+        "\nrounds (W9: median); float64, one thread. A dash: not installed, or the library cannot do it. A second mark"
+        "\nis that of the model whose derivatives are by hand.\n"
     )
     print(table(lines))
     if options.json:

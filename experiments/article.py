@@ -39,6 +39,20 @@ class Article:
     ----------
     metrics : dict
         The numbers found, for ``metrics.json``: whatever JSON holds, and NumPy's numbers and arrays.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from .setting import Setting
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     article = Article(Setting(Path(folder)), "Squares")
+    ...     article.question("What is the square of $x$?")
+    ...     article.table("squares", [[1, 1], [2, 4]], ["x", "x * x"], "Squares of small numbers.")
+    ...     article.answer("It is `x * x`.")
+    ...     article.metrics["largest"] = 4
+    ...     article.finish({"seed": 0})
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['article.json', 'metrics.json', 'squares.csv']
     """
 
     def __init__(self, setting: Setting, title: str) -> None:

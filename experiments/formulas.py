@@ -38,9 +38,10 @@ def svg(tex: str, scale: float = 1.0) -> str:
     >>> picture[:4], "aria-label='x_1 &lt; 2'" in picture
     ('<svg', True)
     """
+    drawn = "$" + tex.replace(r"\top", r"{\mathsf{T}}") + "$"  # mathtext sets \top like a relation, apart from its base
     try:
-        width, height, depth = text_to_path.get_text_width_height_descent(f"${tex}$", _FONT, ismath=True)
-        outline = TextPath((0, 0), f"${tex}$", prop=_FONT, size=_EM)
+        width, height, depth = text_to_path.get_text_width_height_descent(drawn, _FONT, ismath=True)
+        outline = TextPath((0, 0), drawn, prop=_FONT, size=_EM)
     except ValueError as error:
         raise ValueError(f"formula {tex!r}: {error}") from error
     margin = 4

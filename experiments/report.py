@@ -60,7 +60,7 @@ def _page(articles: Sequence[tuple[str, str, list[tuple[str, str]], str]]) -> st
         "<a class='skip' href='#content'>To the experiments</a>\n"
         f"<nav aria-label='Contents'><details open><summary>Contents</summary><ol>{contents}</ol></details></nav>\n"
         "<main id='content'>\n<header><h1>Experiments of tinygrad_ml</h1>"
-        "<p>All numbers, those in the text too, were computed by the run that wrote this page.</p></header>\n"
+        "<p>All numbers, those in the text too, come from the runs that this page reports.</p></header>\n"
         + "\n".join(body for *_, body in articles)
         + "\n</main>\n</body>\n</html>\n"
     )
@@ -126,7 +126,7 @@ def _figure(block: Mapping[str, Any], folder: Path, number: int) -> str:
     # The letters of a figure shall be about as large as those of the text; on narrow screens, panels side by side are
     # scrolled rather than shrunk.
     width = block["width"] * 6.2
-    least = min(width, 30) if block["width"] > 6 else 0
+    least = min(width, 30) if block["width"] > 7 else 0
     return (
         f"<figure><div class='wide' tabindex='0'><img style='width:{width:.1f}rem;min-width:{least:.1f}rem' "
         f"alt='{escape(plain(caption), quote=True)}' src='data:image/{kind};base64,{content}'></div>"

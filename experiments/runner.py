@@ -99,6 +99,8 @@ def _perform(setting: Setting, package: str) -> str | None:
             module.run(setting).finish(identity(setting))
     except Exception as error:
         (setting.out / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("tinygrad_ml."):
+            return f"{error}: in a checkout, install it first by pip install -e ."
         if isinstance(error, (ValueError, OSError, ImportError)):
             return str(error)
         return f"{type(error).__name__}: {error} (see {setting.out / TRACEBACK})"

@@ -8,12 +8,22 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from .k_nearest_density import KNearestDensity
+from .k_neighbors import KNeighborsClassifier
 from .least_squares import LeastSquaresClassifier
 from .logistic_regression import LogisticRegression
 from .multilayer_perceptron import MultilayerPerceptron
 from .softmax_regression import SoftmaxRegression
 
-__all__ = ["LeastSquaresClassifier", "LogisticRegression", "MultilayerPerceptron", "SoftmaxRegression", "layered"]
+__all__ = [
+    "KNearestDensity",
+    "KNeighborsClassifier",
+    "LeastSquaresClassifier",
+    "LogisticRegression",
+    "MultilayerPerceptron",
+    "SoftmaxRegression",
+    "layered",
+]
 
 
 def __getattr__(name: str) -> Any:

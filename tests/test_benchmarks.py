@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
-from benchmarks import harness
+from benchmarks import harness, year_prediction_data
+from tinygrad_ml.data import load_year_prediction_msd, make_year_prediction_like
 
 WORKLOADS = [workload for name in harness.FILES for workload in harness.load(name)]
 
@@ -67,9 +71,41 @@ def test_both_marks_must_be_met(ours: float, analytic: float, met: bool) -> None
     assert f"<= {workload.mark:.2f}, {workload.analytic_mark:.2f}" in harness.table([line])
 
 
-@pytest.mark.parametrize("module", ["harness", "gradcheck_rates", "blame_rates", "year_prediction_fit"])
+@pytest.mark.parametrize(
+    "module", ["harness", "gradcheck_rates", "blame_rates", "year_prediction_fit", "year_prediction_data"]
+)
 def test_what_the_command_line_calls_is_there(module):
     assert callable(importlib.import_module(f"benchmarks.{module}").main)
+
+
+def test_the_file_of_songs_is_in_the_format_of_the_data_set(tmp_path):
+    year_prediction_data.write_songs(tmp_path / "songs.txt", 300)
+    read, made = load_year_prediction_msd(tmp_path / "songs.txt"), make_year_prediction_like(300, 0)
+    assert np.array_equal(read.year, made.year)
+    np.testing.assert_allclose(read.X, made.X, atol=5.1e-6)
+
+
+def test_memory_is_that_of_the_process_alone():
+    held_here = np.ones(40_000_000)
+    small, large = (
+        year_prediction_data.measured("", [sys.executable, "-c", f"bytearray({size})"]).peak
+        for size in (1, 200_000_000)
+    )
+    assert small < 50 and 200 < large < 250
+    del held_here
+
+
+def test_a_step_that_fails_is_no_figure(capfd):
+    with pytest.raises(subprocess.CalledProcessError, match="status 3"):
+        year_prediction_data.measured("", [sys.executable, "-c", "raise SystemExit(3)"])
+
+
+@pytest.mark.parametrize(("peak", "verdict"), [(900.0, "yes"), (1600.0, "NO")])
+def test_the_mark_is_for_the_experiment(peak, verdict):
+    lines = year_prediction_data.table(
+        [year_prediction_data.Measured(name, 1.0, peak) for name in ("first load", year_prediction_data.CENTURY)]
+    ).splitlines()
+    assert lines[-1].endswith(f"<= 1500: {verdict}") and "<=" not in lines[-2]
 
 
 def test_all_fits_reach_one_minimum(capsys):

@@ -278,6 +278,22 @@ def test_operations_that_take_no_complex_numbers_are_judged_by_differences(rng: 
     assert culprit.error == pytest.approx(1e-6, rel=0.1)
 
 
+def softsign(x: Any) -> Any:
+    """Its absolute value drops imaginary parts, and so the complex step sees a constant there."""
+    return x / (1 + np.abs(x))
+
+
+def test_the_complex_step_does_not_acquit_who_misleads_it(rng: np.random.Generator) -> None:
+    # A rule that forgets the same that the complex step does not see had passed, as both agreed.
+    x = rng.normal(size=4)
+    right = tg.primitive(softsign, lambda g, ans, x: g / (1 + np.abs(x)) ** 2)
+    wrong = tg.primitive(softsign, lambda g, ans, x: g / (1 + np.abs(x)))
+    found = blame(lambda x: np.sum(np.sin(right(x))), x, rng=rng)
+    assert not found and found.tested == 3
+    culprit = only(blame(lambda x: np.sum(np.sin(wrong(x))), x, rng=rng))
+    assert (culprit.operation, culprit.kind) == ("softsign", "RULE")
+
+
 def test_differences_that_tell_nothing_convict_nobody_and_acquit_nobody(rng: np.random.Generator) -> None:
     hidden = tg.primitive(lambda x: 1e14 + loop(x), lambda g, ans, x: g * 3 * x**2)
     found = blame(lambda x: np.sum(hidden(x)), rng.normal(size=4), rng=rng)

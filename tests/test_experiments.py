@@ -269,6 +269,13 @@ def _await(condition, seconds=20):
         time.sleep(0.02)
 
 
+def test_where_the_package_is_not_installed_it_is_told_how_to(laboratory, tmp_path, capsys, monkeypatch):
+    (laboratory / "laboratory" / "first.py").write_text("from tinygrad_ml.models import check")
+    monkeypatch.setitem(sys.modules, "tinygrad_ml.models", None)
+    assert __main__.main(["run", "first", "--out", str(tmp_path / "out")]) == 1
+    assert "in a checkout, install it first by pip install -e .\n" in capsys.readouterr().err
+
+
 # What an experiment is told and leaves
 
 

@@ -20,9 +20,14 @@ def setup():
 def test_every_package_is_named_in_setup_cfg():
     options = setup()["options"]
     moved = dict(line.split(" = ") for line in options["package_dir"].strip().splitlines())
-    folders = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("tinygrad_ml/**/__init__.py")}
-    assert set(options["packages"].split()) == {folder.replace("/", ".") for folder in folders} | set(moved)
-    assert all((ROOT / folder / "__init__.py").is_file() for folder in moved.values())
+    homes = {"tinygrad_ml": "tinygrad_ml", **moved}
+    assert set(moved.values()) == {"models", "experiments"}
+    found = {
+        ".".join([package, *path.parent.relative_to(ROOT / home).parts])
+        for package, home in homes.items()
+        for path in (ROOT / home).glob("**/__init__.py")
+    }
+    assert set(options["packages"].split()) == found
 
 
 def test_type_checkers_are_told_of_the_annotations():

@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from .kin import foreign
+
 _KEPT = 2**13
 
 
 def over_rows(matrix: Any) -> Any:
     """``matrix.sum(axis=0)``: 4 times as fast as NumPy's sum where the rows are short."""
+    known = type(matrix) is np.ndarray
+    if not known and foreign(matrix) is not None:
+        return np.sum(matrix, axis=0)
     n, dtype = matrix.shape[0], matrix.dtype
     ones = _many_ones(dtype)[:n] if n <= _KEPT else np.ones(n, dtype)
-    if type(matrix) is np.ndarray:
-        return ones.dot(matrix)  # half a microsecond less
-    return np.matmul(ones, matrix)
+    return ones.dot(matrix) if known else np.matmul(ones, matrix)  # dot takes half a microsecond less
 
 
 @functools.cache

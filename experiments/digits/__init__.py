@@ -63,9 +63,8 @@ def train(
         r"0.001\;\frac{\partial \mathcal{L}}{\partial \theta}"
     )
     article.text(
-        r"The sheet's loss is the *sum* over all images. Its gradient is that of the *mean*, times the number of "
-        r"images: so "
-        "the same learning rate makes two very different trainings, and here are both."
+        "The sheet's loss is the *sum* over all images. Its gradient is that of the *mean*, times the number of "
+        "images: so the same learning rate makes two very different trainings, and here are both."
     )
     curves = {}
     for reduction in ("sum", "mean"):

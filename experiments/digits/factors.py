@@ -22,8 +22,7 @@ def derive_gradient(article: Article, setting: Setting, X: np.ndarray, y: np.nda
     )
     article.text(
         r"For one example $\mathbf{x}$ of class $y$, the scores $g$, the probabilities $p$ and the loss "
-        r"$\mathcal{L}_i$ "
-        "are computed one after the other:"
+        r"$\mathcal{L}_i$ are computed one after the other:"
     )
     article.formula(
         r"g_c = \theta_0^{(c)} + \sum_{j=1}^{D} \theta_j^{(c)} x_j\,, \qquad p_c = "
@@ -31,9 +30,9 @@ def derive_gradient(article: Article, setting: Setting, X: np.ndarray, y: np.nda
         r"p_c = -\log p_y"
     )
     article.text(
-        r"*First factor.* Only $p_y$ occurs in the loss. *Second factor.* The quotient rule, with $S = e^{g_1} + "
+        "*First factor.* Only $p_y$ occurs in the loss. *Second factor.* The quotient rule, with $S = e^{g_1} + "
         r"\ldots + e^{g_C}$: where $c = k$, numerator and denominator depend on $g_k$, elsewhere the denominator "
-        r"only. *Third factor.* The scores are linear; with the bias trick, $x_0 = 1$ stands for the bias "
+        "only. *Third factor.* The scores are linear; with the bias trick, $x_0 = 1$ stands for the bias "
         r"$\theta_0^{(c)}$."
     )
     article.formula(
@@ -55,9 +54,8 @@ def derive_gradient(article: Article, setting: Setting, X: np.ndarray, y: np.nda
         "Each factor is checked by itself, at an image of the training set and random parameters: along random "
         "directions "
         r"$u$ and $v$ the number $u^\top F\,v$ of the factor $F$ by hand must be the slope that finite differences "
-        r"find, "
-        "within the bound that `tg.gradcheck.derivative` gives for its error; and every entry of it must be that of "
-        "`tg.jacobian`, which differentiates the function and not the formula."
+        "find, within the bound that `tg.gradcheck.derivative` gives for its error; and every entry of it must be "
+        "that of `tg.jacobian`, which differentiates the function and not the formula."
     )
     rng = setting.rng("factors")
     model, n_classes = SoftmaxRegression(reduction="sum"), 10
@@ -88,27 +86,28 @@ def derive_gradient(article: Article, setting: Setting, X: np.ndarray, y: np.nda
         rows,
         ["factor", "shape", "by hand", "finite differences", "bound", "within it", "largest difference to the engine"],
         r"Each factor of the chain rule, and their product: its slope $u^\top F\,v$ along random directions by hand "
-        r"and by "
-        "finite differences, and its entries beside those of the engine's Jacobian.",
+        "and by finite differences, and its entries beside those of the engine's Jacobian.",
         formats={"by hand": ".10f", "finite differences": ".10f", "bound": ".0e"},
     )
     everywhere = setting.rng("everywhere").normal(scale=0.05, size=theta.shape)
     count = 100 if setting.quick else len(X)
     report = tg.gradcheck.check_model(model, X[:count], y[:count], everywhere, rng=setting.random_state("directions"))
     (row,) = report.rows
+    farthest = max(row[6] for row in rows)
     article.answer(
         r"$\partial\mathcal{L}/\partial\theta_j^{(c)} = \Sigma_i\,(p_{ic} - \mathbf{1}[y_i = c])\,x_{ij}$. "
         f"{sum(row[5] for row in rows)} of the {len(rows)} rows agree with finite differences within their bounds, "
-        f"and no entry differs from the engine's by more than {scientific(max(row[6] for row in rows))}. For the sum "
-        f"over {count:,} images, the gradient by hand and the engine's have {row.digits('analytic', 'engine'):.0f} "
-        f"digits in common, and by hand and the complex step {row.digits('analytic', 'complex step'):.0f}: "
-        f"{report.verdict}, verified to {scientific(row.resolution or np.nan)}."
+        f"and {'no entry differs from' if farthest == 0 else f'all entries are within {scientific(farthest)} of'} "
+        f"the engine's. For the sum over {count:,} images, the gradient by hand and the engine's have "
+        f"{row.digits('analytic', 'engine'):.0f} digits in common, and by hand and the complex step "
+        f"{row.digits('analytic', 'complex step'):.0f}: {report.verdict}, verified to "
+        f"{scientific(row.resolution or np.nan)}."
     )
     article.metrics["gradient"] = {
         "verdict": str(report.verdict),
         "verified_to": row.resolution,
         "factors_within_bounds": all(row[5] for row in rows),
-        "largest_difference_to_the_engine": max(row[6] for row in rows),
+        "largest_difference_to_the_engine": farthest,
     }
 
 

@@ -25,8 +25,8 @@ def plant_a_bug(article: Article, setting: Setting) -> None:
     article.question("What does a wrong rule of one operation do, and is it found?")
     article.text(
         r"The activation $x / \sqrt{1 + x^2}$ has the derivative $(1 + x^2)^{-3/2}$. The rule of a second version of "
-        r"it takes the "
-        "root for a constant. A network of two layers is trained on digits with each, from the same start."
+        "it takes the root for a constant. A network of two layers is trained on digits with each, from the same "
+        "start."
     )
     article.code(
         "right = tg.primitive(squash, lambda g, ans, x: g / (1 + x * x) ** 1.5)\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,9 @@ def examine(operation: Operation, draws: Draws) -> list[Culprit]:
     sides = sides_of(operation)
     if not any(math.prod(side.shape) for side in sides):
         return []
+    if not operation.primitive.answers_new:
+        trial = Trial.drawn(operation, operation.point, sides, draws)
+        operation = replace(operation, misleads_complex_step=_misleads_complex_step(trial, sides))
     culprits: list[Culprit] = []
     for _ in range(_DRAWS):
         trial = Trial.drawn(operation, operation.point, sides, draws)
@@ -58,6 +62,20 @@ def examine(operation: Operation, draws: Draws) -> list[Culprit]:
         if not sides or trial.is_elementwise(sides):
             break  # of these every element was tested by itself
     return culprits
+
+
+def _misleads_complex_step(trial: Trial, sides: Sequence[Side]) -> bool:
+    """Whether finite differences contradict the complex step of a function that a user has declared.
+
+    Of ours it is known what they do at complex arguments; theirs may call ``abs``, which forgets the imaginary part.
+    """
+    moving = tuple(sorted({side.i for side in sides}))
+    try:
+        stepped, size = trial.stepped(moving)
+        slope = trial.numeric(moving)
+    except (Unavailable, Undecided):
+        return False
+    return not slope.findings and not _agree(stepped, slope, trial.unit(sides) * size)
 
 
 def _suspects(trial: Trial, sides: Sequence[Side]) -> list[Side]:

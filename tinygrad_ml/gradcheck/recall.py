@@ -45,12 +45,15 @@ class Operation:
     line : str or None
     used : tuple of int
         Which of its results, where it has several, the graph goes on from.
+    misleads_complex_step : bool
+        Whether its function does what is not analytic, so that the complex step tells another derivative.
     """
 
     node: Node
     point: Point
     line: str | None
     used: tuple[int, ...]
+    misleads_complex_step: bool = False
 
     @property
     def primitive(self) -> Primitive:

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import numeric
 from .complex_step import push
+from .lifts import Unavailable
 from .recall import Operation, Point, run
 
 #: Rounding errors that are no fault.
@@ -129,6 +130,8 @@ class Trial:
 
     def step(self, moving: tuple[int, ...]) -> list[Any]:
         """By the complex step, the change of every result, weighted."""
+        if self.operation.misleads_complex_step:
+            raise Unavailable(f"{self.primitive.name}: is not analytic")
         if moving not in self._steps:
             us = {i: self.us[i] for i in moving}
             slopes = push(self.primitive, self.point.args, self.operation.kwargs, us, self.point.ans)
