@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 
 import tinygrad_ml as tg
 from tinygrad_ml import functional
@@ -174,6 +175,12 @@ def test_losses_of_large_logits(label: int) -> None:
         loss, slope = tg.value_and_grad(functional.binary_cross_entropy_with_logits)(logit, float(label))
         assert loss == (0 if (logit > 0) == label else 1e4)
         assert slope == (logit > 0) - label
+
+
+def test_the_slope_of_a_loss_that_is_almost_zero_has_all_its_digits() -> None:
+    z = np.array([-700.0, -100.0, -36.7, -5.0, 0.0, 5.0])
+    slope = tg.grad(lambda z: functional.binary_cross_entropy_with_logits(z, np.zeros(6), reduction="sum"))(z)
+    np.testing.assert_allclose(slope, special.expit(z), rtol=1e-14)
 
 
 # The fused functions beside compositions that anyone would write.

@@ -12,7 +12,7 @@ from .graph import FullNode, Leaf, Node, Output, fingerprint
 from .primitive import Shell
 from .sums import over_rows
 
-_ndarray, _float64, _PRINTS = np.ndarray, np.float64, (bytes, int)
+_ndarray, _float64, _PRINTS, _NUMPYS = np.ndarray, np.float64, (bytes, int), (np.ndarray, np.generic)
 #: Makes a Tensor of an array and its place in the graph.
 Wrap = Callable[[Any, Any], Any]
 
@@ -82,7 +82,7 @@ def pull(
                     _check_unchanged(node, fingerprints)
                 if at_first_order:
                     add_to = primitive.add_to
-                    use_cache = node.cache is not None and isinstance(g, (_ndarray, np.generic))
+                    use_cache = node.cache is not None and isinstance(g, _NUMPYS)
                     if use_cache:
                         saved = node.cache + saved[1:]
             if wrap is not None:

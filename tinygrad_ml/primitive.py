@@ -149,9 +149,9 @@ class Primitive:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for arg in args:
-            apply = getattr(type(arg), "_apply", None)
-            if apply is not None:
-                return apply(self, args, kwargs)
+            kind = type(arg)
+            if kind is not np.ndarray and hasattr(kind, "_apply"):
+                return kind._apply(self, args, kwargs)
         ans = self.forward(*args, **kwargs)
         return ans[0] if self.cached_rules else ans
 

@@ -152,15 +152,14 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     """Apply `primitive`, and record it where a gradient may be wanted."""
     if kwargs and any([isinstance(value, Traced) for value in kwargs.values()]):
         args, kwargs = _positional(primitive, args, kwargs)
-    raw: list[Any] = []
-    parents: list[Any] = []
-    for arg in args:
+    raw = list(args)
+    parents: list[Any] = [None] * len(raw)
+    for i, arg in enumerate(args):
         if isinstance(arg, Traced):
-            raw.append(arg._data)
-            parents.append(arg._node)
-        else:
-            raw.append(_as_operand(arg, args) if isinstance(arg, _SEQUENCES) and primitive.rule(len(raw)) else arg)
-            parents.append(None)
+            raw[i] = arg._data
+            parents[i] = arg._node
+        elif isinstance(arg, _SEQUENCES) and primitive.rule(i):
+            raw[i] = _as_operand(arg, args)
     try:
         ans = primitive.forward(*raw, **kwargs) if kwargs else primitive.forward(*raw)
     except ValueError as error:
@@ -194,12 +193,12 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
     watched = unusual and is_watching()
     # The line of what the user declared is worth its time always: a wrong rule is most likely one of theirs.
     node.details = Details(ans, tuple(raw)) if watched else None if primitive.answers_new else Details()
-    plan = primitive.plans.get(needs) or primitive.plan(needs)
+    left_out, rules = primitive.plans.get(needs) or primitive.plan(needs)
     saved = [ans, *raw]
-    for k, use in plan.left_out:
-        saved[k] = _left_out(saved[k], use)
+    for k, use in left_out:
+        saved[k] = None if use == DROP and type(saved[k]) is _ndarray else _left_out(saved[k], use)
     edges, marks = [], []
-    for i, rule in plan.rules:
+    for i, rule in rules:
         if rule is None:
             raise TypeError(
                 f"{primitive.name}: no derivative is known with respect to {primitive.argument_name(i)}, "
@@ -210,13 +209,17 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
         if type(p) is Leaf and p.owner is not None:
             marks.append((p, fingerprint(a)))
     if primitive.outputs:
-        saved[0] = None if (0, DROP) in plan.left_out else tuple(ans)
+        saved[0] = None if (0, DROP) in left_out else tuple(ans)
     node.edges = tuple(edges)
     node.marks = tuple(marks) if marks else None
     node.saved = tuple(saved)
     if primitive.outputs:
         return _results(ans, [make(part, Output(node, k, len(ans))) for k, part in enumerate(ans)])
-    return make(ans, node)
+    out = _new(_kind)
+    out._data = ans
+    out._node = node
+    out._grad = None
+    return out
 
 
 def _with_shapes(error: ValueError, primitive: Primitive, args: Sequence[Any]) -> ValueError:

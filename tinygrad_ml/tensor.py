@@ -447,6 +447,7 @@ _ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _NEGATIVE, _MATMUL, _GETITEM = (
     for function in (np.add, np.subtract, np.multiply, np.divide, np.negative, np.matmul, operator.getitem)
 )
 results_are(Tensor)
+_ONE = np.float64(1)
 
 
 def _as_array(data: Any, dtype: Any = None) -> Any:
@@ -482,6 +483,8 @@ def _seed(tensor: Tensor, gradient: Any) -> Any:
     """The gradient at the root of a backward pass."""
     data = tensor._data
     if gradient is None:
+        if type(data) is np.float64:
+            return _ONE
         if data.size != 1 or data.dtype.kind == "c":
             raise RuntimeError(
                 f"backward: the tensor has shape {data.shape} and dtype {data.dtype}, and only a single real number "

@@ -17,7 +17,8 @@ _MANY_ROWS, _FEW_PRODUCTS = 128, 10**6
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
     out = np.matmul(x, _transposed(weight, x))
     if type(out) is np.ndarray and out.dtype == bias.dtype:
-        return np.add(out, bias, out=out)
+        out += bias
+        return out
     return out + bias
 
 
@@ -26,16 +27,14 @@ def _transposed(weight: Any, x: Any) -> Any:
 
     Up to a million products OpenBLAS does not rearrange its operands, and a view that lies across memory is slow.
     """
-    if type(x) is type(weight) is np.ndarray and x.ndim == 2:
-        if len(x) >= _MANY_ROWS and len(x) * weight.size <= _FEW_PRODUCTS:
+    if type(x) is type(weight) is np.ndarray and x.ndim == 2 and len(x) >= _MANY_ROWS:
+        if len(weight) > 1 and len(x) * weight.size <= _FEW_PRODUCTS:
             return np.array(weight.T, order="C")
     return weight.T
 
 
 def _rows(x: Any) -> Any:
     """As a matrix, with all axes but the last in one."""
-    if x.ndim == 2:
-        return x
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # not -1, which is ambiguous for arrays without elements
 
 
@@ -45,15 +44,21 @@ def _to_input(g: Any, ans: Any, x: Any, weight: Any, bias: Any) -> Any:
     return np.matmul(g, weight)
 
 
+def _to_weight(g: Any, ans: Any, x: Any, weight: Any, bias: Any) -> Any:
+    if x.ndim != 2:
+        g, x = _rows(g), _rows(x)
+    return np.matmul(g.T, x)
+
+
 def _to_bias(g: Any, ans: Any, x: Any, weight: Any, bias: Any) -> Any:
-    return over_rows(_rows(g))
+    return over_rows(g if g.ndim == 2 else _rows(g))
 
 
 #: ``x W^T + b`` of arrays that are known to fit.
 affine = define(
     _affine,
     _to_input,
-    lambda g, ans, x, weight, bias: np.matmul(_rows(g).T, _rows(x)),
+    _to_weight,
     _to_bias,
     name="linear",
 )

@@ -196,28 +196,37 @@ def _check_labels(labels: Any, classes: int, loss: str = "cross_entropy") -> Non
         )
 
 
-def _bce_forward(z: Any, y: Any, scale: float, total: bool) -> Any:
-    """The loss, and ``exp(-|z|)`` for the rule."""
+def _bce_forward(z: Any, y: Any, scale: float | None) -> Any:
+    """The losses, or `scale` times their sum; and ``max(z, 0)`` and ``log(1 + exp(-|z|))`` for the rule."""
     if z.dtype.kind == "c":
         negative = z.real < 0
-        e, hinge = np.exp(np.where(negative, z, -z)), np.where(negative, 0, z)
+        hinge, tail = np.where(negative, 0, z), np.log1p(np.exp(np.where(negative, z, -z)))
     else:
-        e, hinge = np.exp(-np.abs(z)), np.maximum(z, 0)
-    losses = hinge - y * z + np.log1p(e)
-    return scale * (losses.sum() if total else losses), e
+        hinge, tail = np.maximum(z, 0), np.log1p(np.exp(-np.abs(z)))
+    losses = hinge - y * z
+    losses += tail
+    return losses if scale is None else scale * losses.sum(), (hinge, tail)
 
 
-def _bce_cached(g: Any, e: Any, z: Any, y: Any, scale: float, total: bool) -> Any:
-    return (np.where(z.real < 0, e, 1) / (1 + e) - y) * (g * scale)
+def _bce_cached(g: Any, cache: Any, z: Any, y: Any, scale: float | None) -> Any:
+    """By ``sigmoid(z) = exp(min(z, 0)) / (1 + exp(-|z|))``, of which the cache has the logarithms."""
+    hinge, tail = cache
+    log_sigmoid = z - hinge
+    log_sigmoid -= tail
+    return (np.exp(log_sigmoid) - y) * (g if scale is None else g * scale)
 
 
-def _bce_to_targets(g: Any, ans: Any, z: Any, y: Any, scale: float, total: bool) -> Any:
-    return -z * (g * scale)
+def _bce_rule(g: Any, ans: Any, z: Any, y: Any, scale: float | None) -> Any:
+    return (sigmoid(z) - y) * (g if scale is None else g * scale)
+
+
+def _bce_to_targets(g: Any, ans: Any, z: Any, y: Any, scale: float | None) -> Any:
+    return -z * (g if scale is None else g * scale)
 
 
 _bce = define(
     _bce_forward,
-    lambda g, ans, z, y, scale, total: (sigmoid(z) - y) * (g * scale),
+    _bce_rule,
     _bce_to_targets,
     cached_rules=(_bce_cached, _bce_to_targets),
     name="binary_cross_entropy_with_logits",
@@ -258,10 +267,9 @@ def binary_cross_entropy_with_logits(
     _check_same_shape(name, "logits", logits, "targets", targets)
     _check_reduction(name, reduction)
     if pos_weight is None:
-        total = reduction != "none" and weight is None
-        losses = _bce(logits, targets, _share(logits.size) if total and reduction == "mean" else 1.0, total)
-        if total:
-            return losses
+        if weight is None and reduction != "none":
+            return _bce(logits, targets, _share(logits.size) if reduction == "mean" else 1.0)
+        losses = _bce(logits, targets, None)
     else:
         pos_weight = _as_weight(name, "pos_weight", pos_weight, targets)
         losses = (1 - targets) * logits + (1 + (pos_weight - 1) * targets) * softplus(-logits)

@@ -53,7 +53,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no method forward(self, ...)")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+        return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if value is not None and isinstance(vars(self).get(name), Parameter) and not isinstance(value, Parameter):

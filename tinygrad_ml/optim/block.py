@@ -41,7 +41,8 @@ class Block:
         self.labels = labels
         self.steps = steps
         self.state = state or {}
-        self._views: list[np.ndarray] = []
+        #: For each parameter, its part of `data` and of `gradient`.
+        self._places: list[tuple[np.ndarray, np.ndarray]] = []
 
     data: np.ndarray
     gradient: np.ndarray
@@ -56,9 +57,9 @@ class Block:
 
     def attach(self) -> None:
         """Make each parameter's array a view again, where it is not or another was assigned."""
-        if not self._views:
+        if not self._places:
             self._lay_out()
-        for parameter, view, label in zip(self.parameters, self._views, self.labels, strict=True):
+        for parameter, (view, _), label in zip(self.parameters, self._places, self.labels, strict=True):
             array = parameter._data
             if array is not view:
                 if array.shape != view.shape or array.dtype != view.dtype:
@@ -69,13 +70,26 @@ class Block:
                 view[...] = array
                 parameter._data = view
 
-    def gather(self) -> None:
-        """Copy the gradients into `gradient`, and see that `data` is the parameters'."""
-        self.attach()
-        gradients = [parameter._grad for parameter in self.parameters]
-        if not all([type(gradient) is np.ndarray for gradient in gradients]):
-            gradients = [np.asarray(raw(gradient)) for gradient in gradients]
-        np.concatenate(gradients, axis=None, out=self.gradient)
+    def gather(self) -> bool:
+        """Copy the gradients into `gradient`, and see that `data` is the parameters'.
+
+        Returns
+        -------
+        Whether all parameters have gradients.
+        """
+        if not self._places:
+            if any([parameter._grad is None for parameter in self.parameters]):
+                return False
+            self._lay_out()
+        for parameter, (view, place) in zip(self.parameters, self._places, strict=True):
+            gradient = parameter._grad
+            if gradient is None:
+                return False
+            if parameter._data is not view:
+                self.attach()
+            # For few parameters and for many faster than one call of np.concatenate.
+            place[...] = gradient if type(gradient) is np.ndarray else np.asarray(raw(gradient))
+        return True
 
     def slot(self, name: str, value: float = 0.0) -> np.ndarray:
         """The optimizer's vector of this name, at first filled with `value`."""
@@ -122,10 +136,11 @@ class Block:
         np.concatenate([parameter._data for parameter in self.parameters], axis=None, out=self.data)
         start = 0
         for parameter in self.parameters:
-            view = self.data[start : start + parameter.size].reshape(parameter.shape)
-            self._views.append(view)
+            stop = start + parameter.size
+            view, place = [vector[start:stop].reshape(parameter.shape) for vector in (self.data, self.gradient)]
+            self._places.append((view, place))
             parameter._data = view
-            start += parameter.size
+            start = stop
 
 
 def _vector(size: int, dtype: Any) -> np.ndarray:

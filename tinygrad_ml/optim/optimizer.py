@@ -42,7 +42,7 @@ class Optimizer:
     Notes
     -----
     The parameters of a group lie in one vector: from the first step on, each parameter's ``data`` is a view of it, so
-    that a step takes the same number of NumPy calls for one parameter and for a thousand. Arrays that are assigned
+    that an update takes the same number of NumPy calls for one parameter and for a thousand. Arrays that are assigned
     to ``data`` later are copied into the vector at the next step. Parameters without a gradient are left alone.
     """
 
@@ -170,13 +170,18 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group, blocks in zip(self.param_groups, self._blocks, strict=True):
+        for i, group in enumerate(self.param_groups):
             if not 0 <= group.get("lr", 0) < math.inf:  # set since, by hand or by a schedule
-                self._check(group, blocks[0].labels[0])
+                self._check(group, self._blocks[i][0].labels[0])
         stepped = False
         for group, blocks in zip(self.param_groups, self._blocks, strict=True):
-            for block in _with_gradients(blocks):
-                block.gather()
+            for block in [*blocks]:
+                if not block.gather():
+                    stepping = _parted(blocks, block)
+                    if stepping is None:
+                        continue
+                    block = stepping
+                    block.gather()
                 block.steps += 1
                 if group.get("maximize"):
                     np.negative(block.gradient, out=block.gradient)
@@ -283,18 +288,15 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _with_gradients(blocks: list[Block]) -> list[Block]:
-    """The blocks that step; a block of which some parameters have gradients is parted in place."""
-    out = []
-    for block in list(blocks):
-        present = [parameter._grad is not None for parameter in block.parameters]
-        if all(present):
-            out.append(block)
-        elif any(present):
-            stepping, resting = block.parted(present)
-            blocks[blocks.index(block) : blocks.index(block) + 1] = [stepping, resting]
-            out.append(stepping)
-    return out
+def _parted(blocks: list[Block], block: Block) -> Block | None:
+    """The part of `block` that has gradients, if any, which is parted from the rest in `blocks`."""
+    present = [parameter._grad is not None for parameter in block.parameters]
+    if not any(present):
+        return None
+    stepping, resting = block.parted(present)
+    place = blocks.index(block)
+    blocks[place : place + 1] = [stepping, resting]
+    return stepping
 
 
 def _blocks(parameters: list[Any], labels: list[str], states: list[dict[str, Any]]) -> list[Block]:

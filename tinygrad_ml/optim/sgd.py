@@ -84,4 +84,4 @@ class SGD(Optimizer):
                 g += np.multiply(buffer, momentum, out=block.work)
             else:
                 g = buffer
-        block.data -= np.multiply(g, group["lr"], out=block.work)
+        block.data -= np.multiply(g, group["lr"], block.work)
