@@ -136,4 +136,10 @@ def _integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read what is printed has seen enough, like `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python flushes once more, and complains
+        status = 1
+    sys.exit(status)
