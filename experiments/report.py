@@ -204,12 +204,12 @@ def inline(text: str) -> str:
 
     Examples
     --------
-    >>> inline("a *small* `a < b`")
-    'a <em>small</em> <code>a &lt; b</code>'
+    >>> inline("a *small* `a < b`, 1-2 and -3")
+    'a <em>small</em> <code>a &lt; b</code>, 1-2 and −3'
     """
     pieces, end = [], 0
     for match in _MARKUP.finditer(text):
-        pieces.append(escape(text[end : match.start()], quote=False))
+        pieces.append(_words(text[end : match.start()]))
         code, tex, emphasis = match.groups()
         if code is not None:
             pieces.append(f"<code>{escape(code, quote=False)}</code>")
@@ -218,7 +218,11 @@ def inline(text: str) -> str:
         else:
             pieces.append(f"<em>{inline(emphasis)}</em>")
         end = match.end()
-    return "".join([*pieces, escape(text[end:], quote=False)])
+    return "".join([*pieces, _words(text[end:])])
+
+
+def _words(text: str) -> str:
+    return escape(re.sub(r"(?<![\w.)-])-(?=\d)", "−", text), quote=False)
 
 
 def plain(text: str) -> str:
