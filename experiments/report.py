@@ -185,8 +185,8 @@ def number(value: float, form: str = "") -> str:
 
     Examples
     --------
-    >>> number(1234567), number(-0.5), number(0.96444, ".1%"), number(1.25e-9)
-    ('1,234,567', '−0.5', '96.4%', '1.25 × 10<sup>−9</sup>')
+    >>> number(1234567), number(-0.5), number(0.96444, ".1%"), number(0.0, ".1%"), number(1.25e-9)
+    ('1,234,567', '−0.5', '96.4%', '0.0%', '1.25 × 10<sup>−9</sup>')
     """
     if value == 0 and not form.endswith("%"):
         return "0"

@@ -15,11 +15,10 @@ from .plane import SOURCE, Grid, draw_best, draw_points, draw_regions
 def draw_boundaries(article: Article, X: np.ndarray, y: np.ndarray, grid: Grid, counts: list[int]) -> None:
     article.section("Decision boundaries")
     article.question("Plot the decision boundary for each k. How does it change with k?")
-    predictions = KNeighborsClassifier().fit(X, y).predict(grid.points, counts)
+    *predictions, by_all = KNeighborsClassifier().fit(X, y).predict(grid.points, [*counts, len(y)])
     best = np.argmax(SOURCE.posterior(grid.points), axis=1)
-    everywhere = np.full(len(grid.points), np.argmax(np.bincount(y)))
     sheets = {f"$k = {k}$": predicted for k, predicted in zip(counts, predictions, strict=True)}
-    sheets |= {f"$k = N = {len(y)}$": everywhere, "best": best}
+    sheets |= {f"$k = N = {len(y)}$": by_all, "best": best}
     figure, axes = grid.panels(4, 3, width=2.5, below=0.5)
     for (title, predicted), panel in zip(sheets.items(), axes.flat, strict=True):
         draw_regions(panel, grid, predicted)
