@@ -245,3 +245,9 @@ def test_values_are_not_cut_off_from_their_gradients(function: Any) -> None:
     """These, and np.unique, np.bincount and np.heaviside's second argument, answered plain arrays: zero gradients."""
     with pytest.raises(TypeError, match="has no rule"):
         function(tg.Tensor([1.0, 2.0], requires_grad=True), 3)
+
+
+def test_sort_is_told_how_once() -> None:
+    x = tg.Tensor([2.0, 1.0], requires_grad=True)
+    with pytest.raises(ValueError, match="sort: kind and stable say the same, give one of them"):
+        np.sort(x, kind="heapsort", stable=True)

@@ -24,6 +24,7 @@ from .graph import (
     next_order,
     unusual,
 )
+from .kin import foreign, placed
 from .primitive import DROP, Primitive, Shell
 
 _float64, _ndarray, _SEQUENCES = np.float64, np.ndarray, (list, tuple)
@@ -92,11 +93,11 @@ def binary(primitive: Primitive, x: Any, y: Any) -> Any:
     if isinstance(x, Traced):
         a, p = x._data, x._node
     else:
-        a, p = _as_operand(x) if type(x) in _SEQUENCES else x, None
+        a, p = placed(y, x) if type(x) in _SEQUENCES else x, None
     if isinstance(y, Traced):
         b, q = y._data, y._node
     else:
-        b, q = _as_operand(y) if type(y) in _SEQUENCES else y, None
+        b, q = placed(x, y) if type(y) in _SEQUENCES else y, None
     try:
         ans = primitive.forward(a, b)
     except ValueError as error:
@@ -158,7 +159,7 @@ def apply(primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any] | 
             raw.append(arg._data)
             parents.append(arg._node)
         else:
-            raw.append(_as_operand(arg) if isinstance(arg, _SEQUENCES) and primitive.rule(len(raw)) else arg)
+            raw.append(_as_operand(arg, args) if isinstance(arg, _SEQUENCES) and primitive.rule(len(raw)) else arg)
             parents.append(None)
     try:
         ans = primitive.forward(*raw, **kwargs) if kwargs else primitive.forward(*raw)
@@ -244,9 +245,9 @@ def raw(value: Any) -> Any:
     return value
 
 
-def _as_operand(value: Any) -> Any:
-    """An array where `value` is a list of numbers: rules calculate with it."""
-    return np.asarray(value) if isinstance(value, (list, tuple)) else value
+def _as_operand(value: Any, args: tuple[Any, ...]) -> Any:
+    """The list `value` as an array, of the kind of the other arguments: rules calculate with it."""
+    return placed(next((arg for arg in args if foreign(arg) is not None), None), value)
 
 
 def _left_out(array: Any, use: int) -> Any:

@@ -15,6 +15,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from .array_methods import ArrayMethods
 from .primitive import Primitive
+from .rules.indexing import scatter
 from .rules.reduction import as_axes
 
 
@@ -34,6 +35,10 @@ class Rows(NDArrayOperatorsMixin, ArrayMethods):  # type: ignore[misc]
 
     def __init__(self, rows: Any) -> None:
         self.rows = rows
+
+    @property
+    def _data(self) -> Any:
+        return self.rows
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -120,7 +125,9 @@ def _aligned(arrays: tuple[Any, ...]) -> list[Any]:
 def _in_rows(index: Any) -> tuple[Any, ...]:
     """`index` behind the row axis; integer arrays only alone, because among others they change the order of axes."""
     parts = index if isinstance(index, tuple) else (index,)
-    arrays = [part for part in parts if isinstance(part, (list, np.ndarray))]
+    arrays = [
+        part for part in parts if hasattr(part, "ndim") and not isinstance(part, np.generic) or isinstance(part, list)
+    ]
     if len(arrays) > 1 or arrays and any(isinstance(part, (int, np.integer)) for part in parts):
         raise NotByRows("indexing")
     return (slice(None), *parts)
@@ -193,13 +200,11 @@ def _solve(a: Any, b: Any) -> Rows:
 
 
 def _zeros_like(x: Rows, shape: tuple[int, ...] | None = None) -> Rows:
-    return Rows(np.zeros((len(x.rows), *(x.shape if shape is None else shape)), x.dtype))
+    return Rows(np.zeros_like(x.rows, shape=(len(x.rows), *(x.shape if shape is None else shape))))
 
 
 def _scatter(g: Rows, index: Any, shape: tuple[int, ...], unique: bool = False) -> Rows:
-    out = np.zeros((len(g.rows), *shape), g.dtype)
-    np.add.at(out, _in_rows(index), g.rows)
-    return Rows(out)
+    return Rows(scatter(g.rows, _in_rows(index), (len(g.rows), *shape)))
 
 
 #: Functions by what rules call, and the package's own primitives by name.

@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from .kin import foreign
+
 _KEPT = 2**13
 
 
 def over_rows(matrix: Any) -> Any:
     """``matrix.sum(axis=0)``: 4 times as fast as NumPy's sum where the rows are short."""
+    if type(matrix) is not np.ndarray and foreign(matrix) is not None:
+        return np.sum(matrix, axis=0)
     return np.matmul(_ones(matrix.shape[0], matrix.dtype), matrix)
 
 

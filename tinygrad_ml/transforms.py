@@ -16,6 +16,7 @@ import numpy as np
 from . import tree
 from .engine import cast, paths, pull
 from .graph import Leaf, Node, enable_grad, next_order, traced_call
+from .kin import kin
 from .primitive import Primitive
 from .record import make, raw
 from .rows import NotByRows, Rows
@@ -399,8 +400,8 @@ def _all_rows(call: _Call, out: Any) -> list[Any]:
     if any(getattr(x, "dtype", np.dtype(float)).kind == "c" for x in (out, *call.inputs)):
         raise TypeError("jacobian: only real functions of real arguments; differentiate real and imaginary part each")
     if getattr(out, "_node", None) is None or not call.targets or not out.size:
-        return [np.zeros(shape + t.shape, t.dtype) for t in call.inputs]
-    basis = np.eye(out.size, dtype=out.dtype).reshape(out.size, *shape)
+        return [np.zeros_like(t._data, shape=shape + t.shape) for t in call.inputs]
+    basis = kin(out, np.eye, out.size, dtype=out.dtype).reshape(out.size, *shape)
     if not call.ways(out)[1] and out.size > 1:
         try:
             return [

@@ -6,6 +6,8 @@ from ..case import Sampler, between, case, distinct, nonzero, normal, positive
 
 _S = (3, 4)
 _MASK = np.arange(12).reshape(_S) % 3 == 0
+_COUNT = np.arange(5.0)
+_SIGNS = np.array([-1.0, 0.0, 2.0])
 
 
 def _fixed(*values: float) -> Sampler:
@@ -102,7 +104,7 @@ CASES = [
     case("2 / x", lambda x: 2 / x, nonzero(*_S), complex=True, elementwise=True),
     case("x / 4", lambda x: x / 4, normal(*_S), complex=True, elementwise=True),
     case("-x + +x * abs(x)", lambda x: -x + +x * abs(x), nonzero(*_S), elementwise=True),
-    case("array * x", lambda x: np.arange(4.0, dtype=x.dtype) * x, normal(*_S), complex=True),
+    case("array * x", lambda x: _COUNT[:4].astype(x.dtype) * x, normal(*_S), complex=True),
     case("x % 3.01", lambda x: x % 3.01, _off_threes(*_S), elementwise=True),
     case("7.5 % x", lambda x: 7.5 % x, _about_three(*_S), elementwise=True),
     # powers
@@ -115,9 +117,9 @@ CASES = [
         for p in (0.5, 1.5, -0.5)
     ],
     case("power of arrays", np.power, positive(*_S), normal(*_S), complex=True, **_TWO),
-    case("power with an array of integers", lambda x: x ** np.arange(4).astype(x.dtype), nonzero(*_S), complex=True),
+    case("power with an array of integers", lambda x: x ** _COUNT[:4].astype(x.dtype), nonzero(*_S), complex=True),
     case("power of a number", lambda y: 2.0**y, normal(*_S), complex=True, elementwise=True),
-    case("power of an array", lambda y: np.arange(1.0, 5.0, dtype=y.dtype) ** y, normal(*_S), complex=True),
+    case("power of an array", lambda y: _COUNT[1:].astype(y.dtype) ** y, normal(*_S), complex=True),
     case("float_power", np.float_power, positive(*_S), normal(*_S), complex=True, float32=False, **_TWO),
     case("float_power 2", lambda x: np.float_power(x, 2), nonzero(*_S), complex=True, float32=False, elementwise=True),
     # choices
@@ -170,7 +172,7 @@ CASES = [
         elementwise=True,
     ),
     case("real_if_close", np.real_if_close, normal(*_S), elementwise=True),
-    case("heaviside", lambda y: np.heaviside(np.array([-1.0, 0.0, 2.0]), y) ** 2, normal(3)),
+    case("heaviside", lambda y: np.heaviside(_SIGNS, y) ** 2, normal(3)),
     case("angle", lambda x, y: np.angle(x + 1j * y), nonzero(*_S), nonzero(*_S), **_TWO),
     case("angle deg", lambda x, y: np.angle(x + 1j * y, deg=True), nonzero(*_S), nonzero(*_S), **_TWO),
     # special functions of NumPy

@@ -47,14 +47,14 @@ SWITCHED: tuple[Sampler, ...] = (
     lambda rng: rng.permutation([-4.0, 4.0, 4.0]),
     between(-0.3, 0.3, 3),
 )
+IMAGE = np.arange(16.0).reshape(1, 1, 4, 4) % 7
 MASK = np.array([[True, False, True], [False, False, False]])
 
 
 def at_maxima(x: Any) -> Any:
     """What the second derivative of a pooling is made of: elements of x, where those of another array are largest."""
-    image = np.arange(16.0).reshape(1, 1, 4, 4) % 7
     at = windows("pooling", (4, 4), (2, 2), (1, 1), ((0, 0), (0, 0)), (1, 1))
-    hits = tuple(pooling._winners(image, functional.max_pool2d(image, 2, stride=1), at))
+    hits = tuple(pooling._winners(IMAGE, functional.max_pool2d(IMAGE, 2, stride=1), at))
     return np.sin(pooling._maxima_selected(x, hits, at))
 
 

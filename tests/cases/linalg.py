@@ -6,6 +6,8 @@ from ..case import Sampler, between, case, nonzero, normal, positive, regular, s
 
 inf = np.inf
 L = np.linalg
+EYE = np.eye(4)
+ABOVE = np.tri(3, k=-1).T
 
 
 def squared(values: np.ndarray, *vectors: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -78,14 +80,19 @@ CASES = [
     case("cholesky", L.cholesky, spd(3, 3), complex=True),
     case("cholesky batch", L.cholesky, spd(2, 3, 3), complex=True),
     case("cholesky upper", lambda a: L.cholesky(a, upper=True), spd(3, 3), complex=True),
-    case("cholesky lower triangle only", lambda a, x: L.cholesky(a + np.tri(3, k=-1).T * x), spd(3, 3), nonzero(1, 1)),
+    case("cholesky lower triangle only", lambda a, x: L.cholesky(a + ABOVE * x), spd(3, 3), nonzero(1, 1)),
     *[
-        case(f"qr {shape}", lambda a: L.qr(a + np.eye(*a.shape[-2:])), between(-0.3, 0.3, *shape), complex=True)
+        case(
+            f"qr {shape}",
+            lambda a: L.qr(a + EYE[: a.shape[-2], : a.shape[-1]]),
+            between(-0.3, 0.3, *shape),
+            complex=True,
+        )
         for shape in [(4, 3), (2, 3, 3), (2, 3, 4)]
     ],
-    case("qr complete wide", lambda a: L.qr(a + np.eye(2, 3), mode="complete"), between(-0.3, 0.3, 2, 3), complex=True),
-    case("qr r", lambda a: L.qr(a + np.eye(4, 3), mode="r"), between(-0.3, 0.3, 4, 3), complex=True),
-    case("qr wide Q", lambda a: L.qr(a + np.eye(2, 3))[0], between(-0.3, 0.3, 2, 3), complex=True),
+    case("qr complete wide", lambda a: L.qr(a + EYE[:2, :3], mode="complete"), between(-0.3, 0.3, 2, 3), complex=True),
+    case("qr r", lambda a: L.qr(a + EYE[:, :3], mode="r"), between(-0.3, 0.3, 4, 3), complex=True),
+    case("qr wide Q", lambda a: L.qr(a + EYE[:2, :3])[0], between(-0.3, 0.3, 2, 3), complex=True),
     case("eigh", lambda a: squared(*L.eigh(a)), spd(3, 3)),
     case("eigh U batch", lambda a: squared(*L.eigh(a, UPLO="U")), spd(2, 3, 3)),
     case("eigh vectors", lambda a: L.eigh(a)[1] ** 2, spd(3, 3)),

@@ -4,6 +4,8 @@ import numpy as np
 
 from ..case import case, normal
 
+_ROW = np.ones((1, 5))
+
 CASES = [
     case("reshape", lambda x: np.reshape(x, (2, -1)), normal(3, 4), complex=True),
     case("reshape order='F'", lambda x: np.reshape(x, (2, 6), order="F"), normal(3, 4), complex=True),
@@ -63,7 +65,7 @@ CASES = [
     case("column_stack", lambda x, y: np.column_stack([x, y]), normal(3), normal(3, 2), complex=True),
     case("append", lambda x, y: np.append(x, y), normal(2, 3), normal(4), complex=True, elementwise=True),
     case("append axis=0", lambda x, y: np.append(x, y, axis=0), normal(2, 3), normal(1, 3), complex=True),
-    case("block", lambda x, y: np.block([[x, y], [np.ones((1, 5))]]), normal(2, 3), normal(2, 2), complex=True),
+    case("block", lambda x, y: np.block([[x, y], [_ROW]]), normal(2, 3), normal(2, 2), complex=True),
     case("block of a row", lambda x, y: np.block([x, y]), normal(2, 3), normal(2, 2), complex=True),
     case("split", lambda x: np.split(x, 3), normal(6, 2), complex=True),
     case("split one piece unused", lambda x: np.split(x, [1, 4], axis=-1)[1], normal(2, 6), complex=True),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kin import brought_to
 from .softmax import softmax
 
 
@@ -75,14 +76,16 @@ def scaled_dot_product_attention(
     targets, sources = query.shape[-2], key.shape[-2]
     mask = None
     if is_causal:
-        mask = causal_mask(targets, sources, query.dtype)
+        mask = brought_to(query, causal_mask(targets, sources, query.dtype))
     elif attn_mask is not None:
+        attn_mask = brought_to(query, attn_mask)
         mask = ~attn_mask if attn_mask.dtype.kind == "b" else attn_mask
         mask = additive_mask("scaled_dot_product_attention", "attn_mask", mask, query.dtype)
     weights = attention_weights(query, key, mask, scale)
     if dropout_p:
         kept = np.random.default_rng(rng).random(weights.shape) >= dropout_p
-        weights = weights * (kept / (1 - dropout_p) if dropout_p < 1 else kept).astype(weights.dtype)
+        kept = (kept / (1 - dropout_p) if dropout_p < 1 else kept).astype(weights.dtype)
+        weights = weights * brought_to(weights, kept)
     return weights @ value
 
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..kin import foreign
 from ..primitive import Primitive, define
+from . import slices
 from .activations import _floating
 from .columns import columns, outputs_as_matrices, weights_as_rows, weights_of_rows
 from .windows import Padding, Sizes, Windows, sizes, windows, windows_around
@@ -36,6 +38,8 @@ def _samples_first(x: Any) -> Any:
 
 def _convolution(x: Any, w: Any, b: Any, at: Windows, groups: int) -> tuple[Any, Any]:
     """The convolution, and the columns for the gradient of `w` where they are few."""
+    if foreign(x) is not None:
+        return slices.convolution(x, w, b, at, groups), None
     weights = weights_as_rows(w, b, groups)
     y = np.empty((groups, len(w) // groups, *at.output, len(x)), np.result_type(x, weights))
     seen = None
@@ -45,6 +49,8 @@ def _convolution(x: Any, w: Any, b: Any, at: Windows, groups: int) -> tuple[Any,
 
 
 def _to_weight(x: Any, g: Any, shape: Sizes, at: Windows, groups: int) -> Any:
+    if foreign(x) is not None:
+        return slices.convolution_to_weight(x, g, shape, at, groups)
     g = _samples_last(g, groups)
     blocks = columns(_samples_last(x, groups), at, groups)
     return weights_of_rows(sum([_product(g, part, seen) for part, seen in blocks]), shape)
@@ -55,6 +61,8 @@ def _product(g: Any, part: slice, seen: Any) -> Any:
 
 
 def _to_input(g: Any, w: Any, shape: Sizes, at: Windows, groups: int) -> Any:
+    if foreign(g) is not None:
+        return slices.convolution_to_input(g, w, shape, at, groups)
     kernels = w.reshape(groups, len(w) // groups, *w.shape[1:])
     # The windows in which an element is are neighbours, so that this is a convolution of their gradients. It copies
     # these, and where there are few channels to spread them to, that is more work than to spread them.

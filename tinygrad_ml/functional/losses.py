@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..kin import brought_to, foreign, kin
 from ..primitive import define
+from ..rules.shape import array
 from .activations import _floating, relu, sigmoid, softplus
 from .softmax import log_softmax, softmax
 
@@ -19,7 +21,7 @@ _NO_ZERO = float(np.float32(1e-12))
 
 def _is_label(classes: int, labels: Any) -> Any:
     """A row for each label: which of the classes it is."""
-    return np.arange(classes) == labels[:, None]
+    return kin(labels, np.arange, classes) == labels[:, None]
 
 
 def _nll_forward(z: Any, labels: Any, scale: float, total: bool) -> Any:
@@ -29,7 +31,7 @@ def _nll_forward(z: Any, labels: Any, scale: float, total: bool) -> Any:
     sums; those; and where in the flat array the labels' are.
     """
     if not isinstance(z, np.ndarray):  # stays lazy, or where it is
-        losses = -np.sum(log_softmax(z) * _is_label(z.shape[1], labels), axis=1)
+        losses = -np.sum(np.where(_is_label(z.shape[1], labels), log_softmax(z), 0), axis=1)
         return scale * (losses.sum() if total else losses), None
     z = np.array(z.T, order="C")  # a copy, which may be written to
     z -= np.maximum.reduce(z.real, axis=0)
@@ -115,19 +117,20 @@ def cross_entropy(
         )
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
-    weight = None if weight is None else _as_class_weights("cross_entropy", weight, classes)
+    weight = _as_class_weights("cross_entropy", weight, classes, logits)
     if len(shape) == 1:
         logits, labels = logits[None], labels[None]
     elif len(shape) > 2:
         logits = np.moveaxis(logits, 1, -1).reshape(-1, classes)
         labels = np.moveaxis(labels, 1, -1).reshape(-1, classes) if soft else labels.reshape(-1)
     if soft:
-        losses = _soft_losses(logits, labels, weight, label_smoothing)
+        losses = _soft_losses(logits, brought_to(logits, labels), weight, label_smoothing)
         divisor: Any = len(logits)
     else:
         labels = labels.data if hasattr(labels, "requires_grad") else labels
-        kept = None if ignore_index is None or ignore_index not in labels else labels != ignore_index
+        kept = _kept(labels, ignore_index)
         _check_labels(labels if kept is None else labels[kept], classes)
+        labels = brought_to(logits, labels)
         labels = labels.astype(np.intp, copy=False)  # positions in all logits may not fit in the labels' own type
         if kept is None and weight is None and not label_smoothing:
             scale = 1 / len(labels) if reduction == "mean" and len(labels) else 1.0
@@ -135,8 +138,9 @@ def cross_entropy(
             return loss if reduction != "none" else loss.reshape(expected)
         hits = _is_label(classes, labels)
         losses = _soft_losses(logits, hits.astype(logits.dtype), weight, label_smoothing)
-        divisor = np.ones(len(labels)) if weight is None else np.asarray(weight)[np.where(hits.any(1), labels, 0)]
+        divisor = kin(labels, np.ones, len(labels)) if weight is None else weight[np.where(hits.any(1), labels, 0)]
         if kept is not None:
+            kept = brought_to(logits, kept)
             losses, divisor = np.where(kept, losses, 0), divisor * kept
         divisor = float(divisor.sum())
     if reduction == "none":
@@ -148,29 +152,38 @@ def _soft_losses(logits: Any, targets: Any, weight: Any, label_smoothing: float)
     if label_smoothing:
         targets = targets * (1 - label_smoothing) + label_smoothing / logits.shape[1]
     if weight is not None:
-        targets = targets * np.asarray(weight, dtype=logits.dtype)
+        targets = targets * weight.astype(logits.dtype)
     log_probabilities = log_softmax(logits)
     if not getattr(targets, "requires_grad", False):  # 0 log 0 is 0: a class that is masked out and not the target
         log_probabilities = np.where(targets == 0, 0, log_probabilities)
     return -(targets * log_probabilities).sum(axis=1)
 
 
-def _as_class_weights(loss: str, weight: Any, classes: int) -> Any:
+def _as_class_weights(loss: str, weight: Any, classes: int, logits: Any) -> Any:
     if weight is None:
         return None
-    weight = weight.data if hasattr(weight, "requires_grad") else np.asarray(weight)
+    weight = brought_to(logits, weight.data if hasattr(weight, "requires_grad") else weight)
     if weight.shape != (classes,):
         raise ValueError(f"{loss}: weight must have shape ({classes},), one a class, got {weight.shape}")
     return weight
 
 
+def _kept(labels: Any, ignore_index: int | None) -> Any:
+    """Which of the labels count, or None if all do."""
+    kept = None if ignore_index is None else labels != ignore_index
+    return None if kept is None or kept.all() else kept
+
+
 def _check_labels(labels: Any, classes: int, loss: str = "cross_entropy") -> None:
     if labels.dtype.kind not in "iu":
         raise ValueError(f"{loss}: labels must be integers or class probabilities, got {labels.dtype}")
-    # As unsigned numbers negative ones are large, so that one pass finds both.
-    unsigned = labels.view(_UNSIGNED[labels.itemsize])
-    if labels.size and np.maximum.reduce(unsigned, axis=None) >= classes:
-        wrong = labels[(labels < 0) | (labels >= classes)][0]
+    if isinstance(labels, np.ndarray):  # as unsigned numbers negative ones are large, so that one pass finds both
+        unsigned = labels.view(_UNSIGNED[labels.itemsize])
+        beyond = labels.size and np.maximum.reduce(unsigned, axis=None) >= classes
+    else:
+        beyond = labels.size and (labels.min() < 0 or labels.max() >= classes)
+    if beyond:
+        wrong = int(labels[(labels < 0) | (labels >= classes)][0])
         raise ValueError(
             f"{loss}: label {wrong} is out of range for {classes} classes (0 to {classes - 1}); "
             "use ignore_index= for samples that shall not count"
@@ -235,7 +248,7 @@ def binary_cross_entropy_with_logits(
     array([0.    , 0.    , 0.6931])
     """
     name = "binary_cross_entropy_with_logits"
-    logits, targets = _floating(logits), _floating(targets)
+    logits, targets = _floating(logits), _floating(brought_to(logits, targets))
     _check_same_shape(name, "logits", logits, "targets", targets)
     _check_reduction(name, reduction)
     if pos_weight is None:
@@ -334,7 +347,7 @@ def nll_loss(
     0.4581
     """
     input = _floating(input)
-    labels = target.data if hasattr(target, "requires_grad") else np.asarray(target)
+    labels = target.data if hasattr(target, "requires_grad") else array(target)
     _check_reduction("nll_loss", reduction)
     if input.ndim == 0:
         raise ValueError("nll_loss: input must have an axis of classes, got a single number")
@@ -345,21 +358,25 @@ def nll_loss(
             f"nll_loss: input of shape {input.shape} needs integer labels of shape {expected}, got {labels.dtype} of "
             f"shape {labels.shape}; for probabilities of classes use cross_entropy"
         )
-    weights = _as_class_weights("nll_loss", weight, classes)
+    weights = _as_class_weights("nll_loss", weight, classes, input)
     if input.ndim == 1:
         input, labels = input[None], labels[None]
     elif input.ndim > 2:
         input, labels = np.moveaxis(input, 1, -1).reshape(labels.size, classes), labels.reshape(-1)
-    kept = labels != ignore_index if ignore_index is not None and ignore_index in labels else None
+    kept = _kept(labels, ignore_index)
     _check_labels(labels if kept is None else labels[kept], classes, "nll_loss")
     if kept is not None:
         labels = np.where(kept, labels, 0)
-    labels = labels.astype(np.intp, copy=False)
-    losses = -input[np.arange(len(labels)), labels]
-    counts: Any = np.ones(len(labels)) if weights is None else weights[labels]
+    labels = brought_to(input, labels).astype(np.intp, copy=False)
+    if foreign(input) is None:
+        losses = -input[np.arange(len(labels)), labels]
+    else:  # which may not be read by rows and columns
+        losses = -np.sum(np.where(_is_label(classes, labels), input, 0), axis=1)
+    counts: Any = kin(labels, np.ones, len(labels)) if weights is None else weights[labels]
     if weights is not None:
         losses = losses * counts.astype(input.dtype)
     if kept is not None:
+        kept = brought_to(input, kept)
         losses, counts = np.where(kept, losses, 0), counts * kept
     if reduction == "none":
         return losses.reshape(expected)
@@ -462,7 +479,7 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
     >>> float(kl_div(np.log(p), q, reduction="batchmean").round(4))
     0.6931
     """
-    input, target = _floating(input), _floating(target)
+    input, target = _floating(input), _floating(brought_to(input, target))
     _check_same_shape("kl_div", "input", input, "target", target)
     if reduction != "batchmean":
         _check_reduction("kl_div", reduction, ", 'batchmean'")
@@ -530,7 +547,7 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, reduction: str 
     >>> cosine_embedding_loss(x, y, np.array([1, -1]), reduction="none").round(4)
     array([1.    , 0.7071])
     """
-    input1, input2, target = _floating(input1), _floating(input2), _floating(target)
+    input1, input2, target = _floating(input1), _floating(input2), _floating(brought_to(input1, target))
     _check_same_shape("cosine_embedding_loss", "input1", input1, "input2", input2)
     _check_reduction("cosine_embedding_loss", reduction)
     if input1.ndim not in (1, 2) or target.shape != input1.shape[:-1]:
@@ -549,13 +566,14 @@ def _check_signs(loss: str, target: Any) -> None:
     wrong = np.abs(values) != 1
     if np.any(wrong):
         raise ValueError(
-            f"{loss}: targets must be -1 or 1, got {values[wrong].flat[0]}; of labels 0 and 1 make 2 * target - 1"
+            f"{loss}: targets must be -1 or 1, got {float(values[wrong].reshape(-1)[0])}; of labels 0 and 1 make "
+            "2 * target - 1"
         )
 
 
 def _as_weight(loss: str, name: str, weight: Any, target: Any) -> Any:
     """A weight of the losses' dtype, which must be stretched to the target's shape and no further."""
-    weight = np.asarray(weight, dtype=target.dtype) if not hasattr(weight, "dtype") else weight.astype(target.dtype)
+    weight = brought_to(target, weight).astype(target.dtype)
     if not _fits(weight.shape, target.shape):
         raise ValueError(
             f"{loss}: {name} of shape {weight.shape} does not stretch to the targets' shape {target.shape}"
@@ -579,7 +597,7 @@ def _check_reduction(loss: str, reduction: str, also: str = "") -> None:
 
 def _pair(loss: str, input: Any, target: Any, reduction: str) -> tuple[Any, Any]:
     """Predictions and targets as arrays of floating-point numbers, found to have one shape."""
-    input, target = _floating(input), _floating(target)
+    input, target = _floating(input), _floating(brought_to(input, target))
     _check_same_shape(loss, "input", input, "target", target)
     _check_reduction(loss, reduction)
     return input, target

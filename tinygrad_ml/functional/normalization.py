@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kin import brought_to, kin
 from ..primitive import define
 from ..record import raw
 from .activations import _floating
@@ -75,7 +76,7 @@ def _as_rows(x: Any, rank: int) -> Any:
 def _layer_norm(x: Any, w: Any, b: Any, rank: int, eps: float) -> tuple[Any, Any]:
     """The scaled rows, and the rows before they were scaled, with one by their standard deviations."""
     rows = _as_rows(x, rank)
-    share = np.full(rows.shape[1], 1 / rows.shape[1], rows.real.dtype)
+    share = kin(rows, np.full, rows.shape[1], 1 / rows.shape[1], rows.real.dtype)
     normal = rows - (rows @ share)[:, None]  # several times as fast as a sum along a short last axis
     out = normal * normal
     inverse = 1 / np.sqrt(out @ share + eps)[:, None]
@@ -267,7 +268,8 @@ def scaled_over_channels(
     elif running_mean is None or running_var is None:
         raise ValueError(f"{name}: without running_mean and running_var pass training=True, to use those of the batch")
     else:
-        out = (x - running_mean.reshape(across)) / np.sqrt(running_var.reshape(across) + eps)
+        mean, variance = (brought_to(x, running).reshape(across) for running in (running_mean, running_var))
+        out = (x - mean) / np.sqrt(variance + eps)
     out = out if weight is None else out * weight.reshape(across)
     return out if bias is None else out + bias.reshape(across)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kin import brought_to
 from ..primitive import Primitive, define
 from ..record import raw
 from .activations import _floating
@@ -35,7 +36,7 @@ def _max_pool(x: Any, at: Windows) -> tuple[Any, Any]:
         return top, top
     top = np.maximum(first, others[0])
     for view in others[1:]:
-        np.maximum(top, view, out=top)
+        top = np.maximum(top, view, out=top) if type(top) is np.ndarray else np.maximum(top, view)
     return top, top
 
 
@@ -58,7 +59,9 @@ def _to_winners(g: Any, hits: Iterable[Any], at: Windows) -> Any:
     total = _room(g, at)
     part = None
     for place, hit in zip(at.places, hits, strict=True):
-        if at.disjoint:
+        if type(g) is not np.ndarray:
+            total[:, :, *place] += g * hit
+        elif at.disjoint:
             np.multiply(g, hit, out=total[:, :, *place])
         else:
             part = np.multiply(g, hit, out=part)
@@ -76,6 +79,8 @@ def _of_winners(x: Any, hits: tuple[Any, ...], at: Windows) -> Any:
 
 def _in_order_of(g: Any, like: Any) -> Any:
     """`g` with its axes in the order in memory that `like` has them in."""
+    if type(g) is not np.ndarray:
+        return g
     ordered = np.empty_like(like, dtype=g.dtype)
     if ordered.strides == g.strides:
         return g
@@ -85,7 +90,7 @@ def _in_order_of(g: Any, like: Any) -> Any:
 
 def _room(g: Any, at: Windows) -> Any:
     """Where sums over the windows will be written, or zeros where some elements are in no window."""
-    return (np.empty_like if at.complete else np.zeros_like)(g, shape=g.shape[:2] + at.padded)
+    return (np.empty_like if at.complete and type(g) is np.ndarray else np.zeros_like)(g, shape=g.shape[:2] + at.padded)
 
 
 def _window_sum(x: Any, at: Windows) -> Any:
@@ -244,7 +249,8 @@ def pool_mean(
     at = windows(name, lengths, kernel, stride, _both_sides(padding), (1, 1), ceil_mode)
     share: Any = 1 / (divisor or math.prod(kernel))
     if divisor is None and at.padded != lengths:
-        share = 1 / _counts(lengths, at.output, kernel, stride, padding, count_include_pad).astype(x.dtype)
+        counts = _counts(lengths, at.output, kernel, stride, padding, count_include_pad)
+        share = brought_to(x, 1 / counts.astype(x.dtype))
     out = _sum_of_windows(x, at) * share
     return out[0] if single else out
 

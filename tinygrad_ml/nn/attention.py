@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..functional.attention import additive_mask, attention_weights, causal_mask
+from ..kin import brought_to, kin
 from . import init
 from .dropout import Dropout
 from .linear import Linear
@@ -196,7 +197,7 @@ class MultiheadAttention(Module):
             )
             extra += 1
         if self.add_zero_attn:
-            zeros = np.zeros((batch, heads, 1, size), k.dtype)
+            zeros = kin(k, np.zeros, (batch, heads, 1, size), k.dtype)
             k, v = np.concatenate([k, zeros], axis=2), np.concatenate([v, zeros], axis=2)
             extra += 1
         return k, v, extra
@@ -206,7 +207,7 @@ class MultiheadAttention(Module):
     ) -> Any:
         """What is added to the scores, to be broadcast to (batch, heads, targets, sources + extra), or None."""
         batch, heads, targets, _ = q.shape
-        mask = causal_mask(targets, sources, q.dtype) if is_causal and attn_mask is None else None
+        mask = brought_to(q, causal_mask(targets, sources, q.dtype)) if is_causal and attn_mask is None else None
         if attn_mask is not None:
             shapes = (targets, sources), (batch * heads, targets, sources)
             if attn_mask.shape not in shapes:
@@ -214,7 +215,7 @@ class MultiheadAttention(Module):
                     f"MultiheadAttention: attn_mask has shape {attn_mask.shape}, and must have shape {shapes[0]}: "
                     f"(targets, sources), or {shapes[1]}: (batch * num_heads, targets, sources)"
                 )
-            mask = additive_mask("MultiheadAttention", "attn_mask", attn_mask, q.dtype)
+            mask = brought_to(q, additive_mask("MultiheadAttention", "attn_mask", attn_mask, q.dtype))
             mask = mask if mask.ndim == 2 else mask.reshape(batch, heads, targets, sources)
         if padding is not None:
             shape = (batch, sources) if batched else (sources,)
@@ -223,11 +224,11 @@ class MultiheadAttention(Module):
                     f"MultiheadAttention: key_padding_mask has shape {padding.shape}, and must have shape {shape}: "
                     f"{'(batch, sources)' if batched else '(sources,)'}"
                 )
-            padding = additive_mask("MultiheadAttention", "key_padding_mask", padding, q.dtype)
+            padding = brought_to(q, additive_mask("MultiheadAttention", "key_padding_mask", padding, q.dtype))
             padding = padding.reshape(batch, 1, 1, sources)
             mask = padding if mask is None else mask + padding
         if mask is not None and extra:
-            mask = np.concatenate([mask, np.zeros((*mask.shape[:-1], extra), q.dtype)], axis=-1)
+            mask = np.concatenate([mask, kin(q, np.zeros, (*mask.shape[:-1], extra), q.dtype)], axis=-1)
         return mask
 
     def _check(self, query: Any, key: Any, value: Any) -> None:

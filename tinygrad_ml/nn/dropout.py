@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kin import brought_to
 from .module import Module
 
 
@@ -41,7 +42,7 @@ class Dropout(Module):
             return x
         kept = self._rng.random(x.shape, np.float32) >= np.float32(self.p)
         scale = 1 / (1 - self.p) if self.p < 1 else 0.0
-        return x * np.multiply(kept, scale, dtype=x.real.dtype)
+        return x * brought_to(x, np.multiply(kept, scale, dtype=x.real.dtype))
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..functional.windows import sizes
+from ..kin import brought_to
+from ..record import raw
+from ..rules.shape import array
 from . import init
 from .module import Module
 from .parameter import Parameter
@@ -60,7 +63,7 @@ class Embedding(Module):
             self.weight.data[padding_idx] = 0
 
     def forward(self, indices: Any) -> Any:
-        indices = np.asarray(indices)
+        indices = array(raw(indices))
         if indices.dtype.kind not in "iu":
             raise TypeError(f"Embedding: indices must be integers, got {indices.dtype}; convert them with .astype(int)")
         if indices.size and (indices.min() < 0 or indices.max() >= self.num_embeddings):
@@ -69,6 +72,7 @@ class Embedding(Module):
                 f"Embedding: index {wrong} is out of range for num_embeddings={self.num_embeddings} "
                 f"(0 to {self.num_embeddings - 1})"
             )
+        indices = brought_to(self.weight, indices)
         rows = self.weight[indices]
         if self.padding_idx is None:
             return rows

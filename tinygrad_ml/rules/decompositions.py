@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kin import kin
 from ..primitive import composite, define
 from .linalg import adjoint, as_hermitian, eye_like, lower_triangle
 from .products import conjugate, swap
@@ -28,7 +29,7 @@ def _fold(g: Any, upper: bool) -> Any:
 
 def _diagonal(values: Any) -> Any:
     """Diagonal matrices of `values`."""
-    return values[..., None] * np.eye(values.shape[-1], dtype=values.dtype)
+    return values[..., None] * kin(values, np.eye, values.shape[-1], dtype=values.dtype)
 
 
 def _right_solve(x: Any, a: Any) -> Any:
@@ -38,7 +39,7 @@ def _right_solve(x: Any, a: Any) -> Any:
 
 def _inverse_gaps(values: Any) -> Any:
     """``F[i, j] = 1 / (values[j] - values[i])``, and 0 on the diagonal."""
-    eye = np.eye(values.shape[-1], dtype=values.dtype)
+    eye = kin(values, np.eye, values.shape[-1], dtype=values.dtype)
     return (1 - eye) / (values[..., None, :] - values[..., None] + eye)
 
 
@@ -76,7 +77,7 @@ def _qr_reduced(g: Any, ans: Any, a: Any) -> Any:
     m, n = a.shape[-2:]
     if m >= n:
         return _qr_tall(g_q, g_r, q, r)
-    to_left, to_right = np.eye(m, n, dtype=a.dtype), np.eye(n - m, n, k=m, dtype=a.dtype)
+    to_left, to_right = kin(a, np.eye, m, M=n, dtype=a.dtype), kin(a, np.eye, n - m, M=n, k=m, dtype=a.dtype)
     if g_r is None:
         return np.matmul(_qr_tall(g_q, None, q, r[..., :m]), to_left)
     to_q = conjugate(np.matmul(a[..., m:], swap(g_r[..., m:])))

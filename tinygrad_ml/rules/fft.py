@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kin import kin
 from ..primitive import composite, define
 from .indexing import scatter
 
@@ -38,7 +39,7 @@ def _rfft(g: Any, ans: Any, a: Any, n: int | None = None, axis: int = -1, norm: 
 def _irfft(g: Any, ans: Any, a: Any, n: int | None = None, axis: int = -1, norm: Any = None) -> Any:
     """As `ifft`, where every frequency but the first, and the last of an even number, stands for two."""
     length = g.shape[axis]
-    k = np.arange(length)
+    k = kin(g, np.arange, length)
     weight = np.where((k == 0) | (2 * k == length), 1, np.where(2 * k < length, 2, 0)).astype(g.dtype)
     weight = weight.reshape((-1,) + (1,) * (g.ndim - 1 - axis % g.ndim))
     return _fit(np.fft.ifft(g, None, axis, norm) * weight, a.shape[axis], axis)

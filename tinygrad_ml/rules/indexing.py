@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from ..kin import brought_to, foreign, kin
 from ..primitive import composite, define
-from .shape import along, array
+from .shape import along, array, together
 
 
 def _scatter(g: Any, index: Any, shape: tuple[int, ...], unique: bool = False) -> Any:
@@ -21,6 +22,8 @@ def _scatter(g: Any, index: Any, shape: tuple[int, ...], unique: bool = False) -
     out = np.zeros_like(g, shape=shape)
     if unique and isinstance(out, np.ndarray):
         out[index] = g
+    elif foreign(out) is not None and _may_repeat(index):
+        out = _scatter_elsewhere(out, index, g)
     else:
         _add_at(out, index, g)
     return out
@@ -40,6 +43,23 @@ def _add_at(out: Any, index: Any, g: Any) -> None:
         np.add.at(out, index, g)
 
 
+def _scatter_elsewhere(out: Any, index: Any, g: Any) -> Any:
+    """`_scatter` into zeros of another library, whose `np.add.at` takes one array of positions and no tuples."""
+    shape = out.shape
+    try:
+        if isinstance(index, (tuple, list)):
+            places = kin(out, np.arange, out.size).reshape(shape)[index]
+            out, index, g = out.reshape(-1), places.reshape(-1), g.reshape(-1)
+        np.add.at(out, brought_to(out, index), g)
+    except (TypeError, NotImplementedError) as error:
+        raise TypeError(
+            f"getitem: elements that were read by their positions have no gradient in {type(out).__module__}'s "
+            f"{type(out).__name__}, because np.add.at, which adds up what was read twice, does not work on it; read "
+            "slices, or multiply by a matrix of zeros and ones"
+        ) from error
+    return out.reshape(shape)
+
+
 def _without_new_axes(index: Any, g: Any, out: Any) -> tuple[Any, Any]:
     """The same assignment without None in the index, which Dask does not understand there."""
     parts = index if isinstance(index, tuple) else (index,)
@@ -52,7 +72,7 @@ _BASIC = (int, np.integer, slice, EllipsisType, type(None))
 
 def _may_repeat(index: Any) -> bool:
     parts = index if isinstance(index, tuple) else (index,)
-    return any(not isinstance(part, _BASIC) and np.asarray(part).dtype.kind != "b" for part in parts)
+    return any(not isinstance(part, _BASIC) and array(part).dtype.kind != "b" for part in parts)
 
 
 scatter = define(_scatter, lambda g, ans, x, index, shape, unique=False: g[index], name="scatter")
@@ -66,17 +86,27 @@ define(
 # By positions
 
 
+def _within(indices: Any, length: int, mode: str) -> Any:
+    """Positions as integers, also where NumPy takes booleans for 0 and 1 and [] for integers."""
+    indices = array(indices).astype(np.intp)
+    return indices if mode == "raise" else indices % length if mode == "wrap" else np.clip(indices, 0, length - 1)
+
+
+def _taken(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+    if foreign(x) is None:
+        return np.take(x, indices, axis, mode=mode)  # type: ignore[call-overload]
+    return np.take(x, brought_to(x, _within(indices, x.size if axis is None else x.shape[axis], mode)), axis)
+
+
 def _take(g: Any, ans: Any, x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
     length = x.size if axis is None else x.shape[axis]
-    indices = np.asarray(indices, dtype=np.intp)  # NumPy takes booleans for 0 and 1 here, and [] for integers
-    if mode != "raise":
-        indices = indices % length if mode == "wrap" else np.clip(indices, 0, length - 1)
+    indices = _within(indices, length, mode)
     if axis is None:
         return np.reshape(scatter(g, indices, (length,)), x.shape)
     return scatter(g, along(axis, x.ndim, indices) if axis % x.ndim else indices, x.shape)
 
 
-define(np.take, _take)
+define(np.take, _take, forward=_taken)
 
 
 def _grid(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
@@ -90,7 +120,7 @@ def _grid(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
 def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    indices = np.asarray(indices)
+    indices = array(indices)
     if indices.dtype.kind not in "iu":
         raise IndexError(f"take_along_axis: indices must be integers, got {indices.dtype}")
     if indices.ndim != arr.ndim:
@@ -112,14 +142,18 @@ _permute = define(
 def _sort(a: Any, axis: int | None = -1, kind: Any = None, order: None = None, *, stable: bool | None = None) -> Any:
     if axis is None:
         a, axis = np.ravel(a), 0
-    return _permute(a, np.argsort(a, axis=axis, kind=kind, stable=stable), axis)
+    if stable is not None and kind is not None:
+        raise ValueError("sort: kind and stable say the same, give one of them")
+    options = {"kind": "stable"} if stable else {} if kind is None else {"kind": kind}
+    return _permute(a, np.argsort(a, axis=axis, **options), axis)
 
 
 @composite(np.partition)
 def _partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect", order: None = None) -> Any:
     if axis is None:
         a, axis = np.ravel(a), 0
-    return _permute(a, np.argpartition(a, kth, axis=axis, kind=kind), axis)
+    options = {} if kind == "introselect" else {"kind": kind}
+    return _permute(a, np.argpartition(a, kth, axis=axis, **options), axis)
 
 
 @composite(np.unique)
@@ -136,9 +170,9 @@ def _unique(
 
 @composite(np.bincount)
 def _bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
-    x = np.asarray(x)
+    x = array(x)
     counts = np.bincount(x, minlength=minlength)
-    return counts if weights is None else scatter(np.astype(array(weights), np.float64), x, counts.shape)
+    return counts if weights is None else scatter(array(weights).astype(np.float64), x, counts.shape)
 
 
 # By conditions
@@ -170,7 +204,8 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 @composite(np.choose)
 def _choose(a: Any, choices: Any, out: None = None, mode: Any = "raise") -> Any:
-    index = np.choose(np.asarray(a), np.arange(len(choices)), mode=mode)
+    index = next((brought_to(choice, a) for choice in choices if foreign(choice) is not None), array(a))
+    index = np.choose(index, kin(index, np.arange, len(choices)), mode=mode)
     result = choices[0]
     for k in range(1, len(choices)):
         result = np.where(index == k, choices[k], result)
@@ -183,7 +218,7 @@ def _choose(a: Any, choices: Any, out: None = None, mode: Any = "raise") -> Any:
 def _onto_diagonal(g: Any, shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
     """Zeros of `shape` with `g` on the diagonals."""
     others = [n for axis, n in enumerate(shape) if axis not in (axis1 % len(shape), axis2 % len(shape))]
-    on_diagonal = np.eye(shape[axis1], shape[axis2], offset, dtype=bool)
+    on_diagonal = kin(g, np.eye, shape[axis1], M=shape[axis2], k=offset, dtype=bool)
     matrices = scatter(g, (..., on_diagonal), (*others, *on_diagonal.shape))
     return np.moveaxis(matrices, (-2, -1), (axis1, axis2))
 
@@ -223,7 +258,8 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
     parts = [part for part in (prepend, a, append) if part is not None and part is not np._NoValue]
     if n and len(parts) > 1:
         edge = tuple([1 if k == axis % a.ndim else length for k, length in enumerate(a.shape)])
-        a = np.concatenate([np.broadcast_to(part, edge) if np.ndim(part) == 0 else part for part in parts], axis)
+        parts = [np.broadcast_to(part, edge) if np.ndim(part) == 0 else part for part in together(*parts)]
+        a = np.concatenate(parts, axis)
     axis = normalize_axis_index(axis, a.ndim)
     for _ in range(min(n, a.shape[axis])):
         a = _diff_once(a, axis)
@@ -233,7 +269,8 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
 @composite(np.ediff1d)
 def _ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     differences = np.diff(np.ravel(ary))
-    parts = [np.ravel(part) for part in (to_begin, differences, to_end) if part is not None]
+    given = [part for part in (to_begin, differences, to_end) if part is not None]
+    parts = [np.ravel(part) for part in together(*given)]
     return np.concatenate(parts, dtype=differences.dtype)
 
 
@@ -264,9 +301,9 @@ def _slopes(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
     length = f.shape[-1]
     if np.ndim(spacing) > 1 or np.ndim(spacing) == 1 and np.shape(spacing) != (length,):
         raise ValueError(f"gradient: spacing is a number or {length} coordinates, got shape {np.shape(spacing)}")
-    steps = np.diff(spacing) if np.ndim(spacing) else spacing * np.ones(length - 1)
+    steps = np.diff(spacing) if np.ndim(spacing) else spacing * np.ones_like(f, dtype=float, shape=(length - 1,))
     if f.dtype.kind in "fc":
-        steps = np.astype(steps, np.finfo(f.dtype).dtype)
+        steps = steps.astype(np.finfo(f.dtype).dtype)
     chords = np.diff(f) / steps
     total = steps[:-1] + steps[1:]
     inside = (steps[1:] * chords[..., :-1] + steps[:-1] * chords[..., 1:]) / total
@@ -286,9 +323,9 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 @composite(np.interp)
 def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
-    x, xp = np.astype(array(x), np.float64), np.astype(array(xp), np.float64)
-    fp = array(fp)
-    fp = np.astype(fp, np.result_type(fp, np.float64))  # NumPy too interpolates in double precision only
+    x, xp, fp = together(x, xp, fp)
+    x, xp = x.astype(np.float64), xp.astype(np.float64)
+    fp = fp.astype(np.result_type(fp, np.float64))  # NumPy too interpolates in double precision only
     if xp.ndim != 1 or xp.shape != fp.shape or not xp.size:
         raise ValueError(f"interp: xp and fp are vectors of one length, got shapes {xp.shape} and {fp.shape}")
     if period is not None:

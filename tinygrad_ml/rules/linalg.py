@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kin import kin
 from ..primitive import PLAIN, composite, define
 from .products import conjugate, swap
 
@@ -25,12 +26,12 @@ def adjoint(x: Any) -> Any:
 
 def eye_like(x: Any) -> Any:
     """The identity of the size and dtype of the square matrix `x`."""
-    return np.eye(x.shape[-1], dtype=x.dtype)
+    return kin(x, np.eye, x.shape[-1], dtype=x.dtype)
 
 
 def lower_triangle(x: Any) -> Any:
     """What takes, multiplied, the lower triangle of `x` with half of its diagonal."""
-    return np.tri(x.shape[-1], dtype=x.dtype) - eye_like(x) / 2
+    return kin(x, np.tri, x.shape[-1], dtype=x.dtype) - eye_like(x) / 2
 
 
 def as_hermitian(a: Any) -> Any:
@@ -47,7 +48,7 @@ def _inv(g: Any, ans: Any, a: Any) -> Any:
     return -np.matmul(np.matmul(swap(ans), g), swap(ans))
 
 
-def _pinv_rule(g: Any, ans: Any, a: Any, rcond: Any, rtol: Any) -> Any:
+def _pinv_rule(g: Any, ans: Any, a: Any, **tolerance: Any) -> Any:
     """``dP = -P dA P + P P^H dA^H (1 - A P) + (1 - P A) dA^H P^H P`` where the rank is constant.
 
     G. Golub and V. Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose
@@ -71,13 +72,16 @@ def _solve_b(g: Any, ans: Any, a: Any, b: Any) -> Any:
 
 
 define(np.linalg.inv, _inv)
-_pseudo_inverse = define(lambda a, rcond, rtol: np.linalg.pinv(a, rcond, rtol=rtol), _pinv_rule, name="pinv")
+_pseudo_inverse = define(lambda a, **tolerance: np.linalg.pinv(a, **tolerance), _pinv_rule, name="pinv")
 define(np.linalg.solve, _solve_a, _solve_b, broadcasts=True)
 
 
 @composite(np.linalg.pinv)
 def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Any:
-    return _pseudo_inverse(as_hermitian(a) if hermitian else a, rcond=rcond, rtol=rtol)
+    tolerance = {} if rcond is None else {"rcond": rcond}
+    if rtol is not np._NoValue:  # not every library knows it
+        tolerance["rtol"] = rtol
+    return _pseudo_inverse(as_hermitian(a) if hermitian else a, **tolerance)
 
 
 def _lstsq_parts(g: Any, ans: Any, a: Any, b: Any, rcond: Any) -> tuple[Any, ...]:
@@ -166,7 +170,7 @@ def _cofactors(a: Any) -> Any:
     """``det(A) A^-T``, also where A is singular: ``A = U S V`` has ``det(U V) conj(U) C conj(V)``, and the cofactors
     C of a diagonal matrix are products of all other entries."""
     u, s, vh = np.linalg.svd(a)
-    others = np.prod(np.where(np.eye(s.shape[-1], dtype=bool), 1, s[..., None, :]), axis=-1)
+    others = np.prod(np.where(kin(s, np.eye, s.shape[-1], dtype=bool), 1, s[..., None, :]), axis=-1)
     return np.matmul(
         np.linalg.det(np.matmul(u, vh))[..., None, None] * conjugate(u) * others[..., None, :], conjugate(vh)
     )
@@ -205,7 +209,7 @@ def _matrix_transpose(x: Any, /) -> Any:
 @composite(np.linalg.trace)
 def _trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
     trace = np.trace(x, offset, -2, -1)
-    return trace if dtype is None else np.astype(trace, dtype)
+    return trace if dtype is None else trace.astype(dtype)
 
 
 @composite(np.linalg.diagonal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import string
 from collections.abc import Sequence
@@ -9,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import composite, define
+from ..kin import foreign, kin
+from ..primitive import Primitive, composite, define
 
 
 def swap(x: Any) -> Any:
@@ -125,10 +127,16 @@ def _multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Any:
     return np.reshape(chain_product(first, *arrays[1:-1], last), shape)
 
 
-chain_product = define(
-    lambda *matrices: np.linalg.multi_dot(matrices),
+def _chain(*matrices: Any) -> Any:
+    if foreign(matrices[0]) is None:
+        return np.linalg.multi_dot(matrices)
+    return functools.reduce(np.matmul, matrices)  # other libraries do not have it
+
+
+chain_product: Primitive = define(
+    _chain,
     lambda i, g, ans, *matrices: (
-        np.linalg.multi_dot([*[swap(m) for m in matrices[:i][::-1]], g, *[swap(m) for m in matrices[:i:-1]]])
+        chain_product(*[swap(m) for m in matrices[:i][::-1]], g, *[swap(m) for m in matrices[:i:-1]])
         if len(matrices) > 1
         else g
     ),
@@ -208,11 +216,11 @@ def _einsum_rule(i: int, g: Any, ans: Any, *arrays: Any, subscripts: str, optimi
     for letter, n in zip(parts[i], arrays[i].shape, strict=True):
         if letter in target:  # a diagonal: the gradient is zero off it
             fresh = free.pop()
-            others.append(np.eye(n, dtype=g.dtype))
+            others.append(kin(g, np.eye, n, dtype=g.dtype))
             labels.append(letter + fresh)
             letter = fresh
         elif not any(letter in part for part in (output, *labels)):  # summed in array i alone
-            others.append(np.ones(n, dtype=g.dtype))
+            others.append(kin(g, np.ones, n, dtype=g.dtype))
             labels.append(letter)
         target += letter
     return np.einsum(",".join([output, *labels]) + "->" + target, g, *others, optimize=optimize)

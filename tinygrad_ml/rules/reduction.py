@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kin import brought_to, kin
 from ..primitive import composite, define
 
 Axis = Any
@@ -167,7 +168,7 @@ def _average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fa
     keepdims = False if keepdims is np._NoValue else keepdims
     if weights is None:
         mean = np.mean(a, axis=axis, keepdims=keepdims)
-        return (mean, np.full(mean.shape, a.size / max(mean.size, 1))) if returned else mean
+        return (mean, np.ones_like(mean) * (a.size / max(mean.size, 1))) if returned else mean
     shape = np.shape(a)
     if np.shape(weights) != shape:
         axes = [k % len(shape) for k in as_axes(axis, len(shape))]
@@ -176,7 +177,7 @@ def _average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fa
                 f"average: weights have shape {np.shape(weights)}; give them the shape {shape} of the array, or "
                 "that of the axes that are averaged"
             )
-        order = np.argsort(axes)
+        order = np.argsort(axes).tolist()
         weights = np.transpose(weights, order)
         weights = np.reshape(weights, [n if k in axes else 1 for k, n in enumerate(shape)])
     weights = np.broadcast_to(weights, shape)
@@ -247,8 +248,9 @@ def _pull_from_sorted(g: Any, x: Any, q: Any, axis: Axis, method: Any) -> Any:
     flat, shape, order = merged_last(x, axis)
     n = flat.shape[-1]
     rank = np.argsort(np.argsort(flat, axis=-1), axis=-1)
-    position = np.quantile(np.arange(float(n)), q, method=method)[..., None]
-    weights = np.maximum(0, 1 - np.abs(np.arange(n) - position)).astype(g.dtype).reshape(-1, n)
+    places = kin(g, np.arange, n, dtype=float)
+    position = np.quantile(places, q if np.ndim(q) == 0 else brought_to(g, q), method=method)[..., None]
+    weights = np.maximum(0, 1 - np.abs(places - position)).astype(g.dtype).reshape(-1, n)
     sorted_g = np.tensordot(g.reshape(len(weights), *flat.shape[:-1]), weights, axes=(0, 0))
     return apart_again(np.take_along_axis(sorted_g, rank, axis=-1), shape, order)
 

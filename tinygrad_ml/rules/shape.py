@@ -13,12 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from ..kin import brought_to, foreign, placed
 from ..primitive import composite, define
 
 
 def array(x: Any) -> Any:
     """`x` as an array; what is one already, a Tensor too, stays what it is."""
     return x if hasattr(x, "dtype") else np.asarray(x)
+
+
+def together(*xs: Any) -> list[Any]:
+    """All as arrays: numbers and lists of the same kind as the others, of which one may be another library's."""
+    for like in xs:
+        if foreign(like) is not None:
+            return [placed(like, x) for x in xs]
+    return [array(x) for x in xs]
 
 
 def along(axis: int, ndim: int, index: Any) -> tuple[Any, ...]:
@@ -105,7 +114,7 @@ define(np.flip, lambda g, ans, x, axis=None: np.flip(g, axis))
 define(np.fliplr, lambda g, ans, x: np.fliplr(g))
 define(np.flipud, lambda g, ans, x: np.flipud(g))
 define(np.rot90, lambda g, ans, x, k=1, axes=(0, 1): np.rot90(g, -k, axes))
-define(np.roll, lambda g, ans, x, shift, axis=None: np.roll(g, np.negative(shift), axis))
+define(np.roll, lambda g, ans, x, shift, axis=None: np.roll(g, np.negative(shift).tolist(), axis))
 
 
 @composite(np.rollaxis)
@@ -139,7 +148,7 @@ def _full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None,
     *, device: Any = None,
 ) -> Any:  # fmt: skip
-    value = np.astype(array(fill_value), a.dtype if dtype is None else dtype)
+    value = placed(a, fill_value).astype(a.dtype if dtype is None else dtype)
     return np.copy(np.broadcast_to(value, a.shape if shape is None else shape), order=order)
 
 
@@ -150,11 +159,11 @@ def _linspace(
 ) -> Any:  # fmt: skip
     steps = num - 1 if endpoint else num
     kind = np.result_type(start, stop, float(num))
-    start, stop = np.broadcast_arrays(array(start), array(stop))
-    fraction = np.linspace(0, 1, num, endpoint, dtype=kind).reshape((-1,) + (1,) * start.ndim)
+    start, stop = np.broadcast_arrays(*together(start, stop))
+    fraction = brought_to(start, np.linspace(0, 1, num, endpoint, dtype=kind)).reshape((-1,) + (1,) * start.ndim)
     samples = np.moveaxis(start * (1 - fraction) + stop * fraction, 0, axis)
     if dtype is not None:
-        samples = np.astype(samples if np.dtype(dtype).kind in "fc" else np.floor(samples), dtype)
+        samples = (samples if np.dtype(dtype).kind in "fc" else np.floor(samples)).astype(dtype)
     return (samples, (stop - start) / steps if steps > 0 else np.nan) if retstep else samples
 
 
@@ -176,7 +185,7 @@ _stack = define(
 
 @composite(np.concatenate)
 def _concatenate_list(arrays: Iterable[Any], axis: int | None = 0, out: None = None, **dtype: Any) -> Any:
-    arrays = [np.ravel(x) if axis is None else array(x) for x in arrays]
+    arrays = [np.ravel(x) if axis is None else x for x in together(*arrays)]
     axis = normalize_axis_index(axis or 0, arrays[0].ndim)
     ends = tuple(itertools.accumulate([sum(x.shape[axis : axis + 1]) for x in arrays], initial=0))
     return _concatenate(*arrays, axis=axis, ends=ends, **dtype)
@@ -184,7 +193,7 @@ def _concatenate_list(arrays: Iterable[Any], axis: int | None = 0, out: None = N
 
 @composite(np.stack)
 def _stack_list(arrays: Iterable[Any], axis: int = 0, out: None = None, **dtype: Any) -> Any:
-    return _stack(*arrays, axis=axis, **dtype)
+    return _stack(*together(*arrays), axis=axis, **dtype)
 
 
 @composite(np.vstack)
@@ -309,7 +318,14 @@ def _unstack(g: Sequence[Any], ans: Any, x: Any, axis: int = 0) -> Any:
     return _join_pieces(pieces, axis, _shapes(x.shape, [1] * len(pieces), axis))
 
 
-define(np.unstack, _unstack, outputs=True)
+def _unstacked(x: Any, axis: int = 0) -> tuple[Any, ...]:
+    if foreign(x) is None:
+        return np.unstack(x, axis=axis)
+    x = np.moveaxis(x, axis, 0)  # other libraries do not have it
+    return tuple([x[k] for k in range(x.shape[0])])
+
+
+define(np.unstack, _unstack, forward=_unstacked, outputs=True)
 
 
 # Repeating and padding
@@ -328,7 +344,7 @@ define(np.tile, _untile)
 
 
 def _unrepeat(g: Any, ans: Any, x: Any, repeats: int, axis: int) -> Any:
-    if axis == x.ndim - 1 and repeats:
+    if axis == x.ndim - 1 and repeats and foreign(g) is None:
         return np.reshape(np.reshape(g, (-1, repeats)) @ np.ones(repeats, g.dtype), x.shape)  # 10 times np.sum's speed
     return np.sum(np.reshape(g, (*x.shape[: axis + 1], repeats, *x.shape[axis + 1 :])), axis=axis + 1)
 
@@ -405,5 +421,5 @@ def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
         count = np.insert(np.arange(arr.shape[axis]), obj, 0).size - arr.shape[axis]
     shape = (*arr.shape[:axis], count, *arr.shape[axis + 1 :])
     order = np.insert(np.arange(arr.shape[axis]), obj, arr.shape[axis] + np.arange(count))
-    joined = np.concatenate([arr, np.astype(np.broadcast_to(values, shape), arr.dtype)], axis)
+    joined = np.concatenate([arr, np.broadcast_to(values, shape).astype(arr.dtype)], axis)
     return np.take(joined, order, axis)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.special as sp
 
+from ..kin import foreign
 from ..primitive import PLAIN, Primitive, define
 
 _PI = math.pi
@@ -112,13 +113,34 @@ define(sp.ndtri_exp, lambda g, ans, y: g / _log_ndtr_slope(ans, y))
 # Gamma function and its kin
 
 
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730)
+
+
+def _zeta(s: int, q: Any) -> Any:
+    """Hurwitz's zeta function; of arrays that SciPy's does not reach by the Euler-Maclaurin formula (DLMF 2.10.1)."""
+    try:
+        return sp.zeta(s, q)
+    except TypeError:  # of CuPy, which has the function and finds a module of SciPy's name for it
+        if foreign(q) is None:
+            raise
+    total: Any = 0.0
+    for _ in range(15 - min(0, math.floor(q.min())) if q.size else 0):
+        total, q = total + 1.0 / q**s, q + 1
+    total = total + q ** (1.0 - s) / (s - 1) + 0.5 / q**s
+    term = s / q ** (s + 1)
+    for k, bernoulli in enumerate(_BERNOULLI, start=1):
+        total = total + bernoulli / math.factorial(2 * k) * term
+        term = term * ((s + 2 * k - 1) * (s + 2 * k)) / (q * q)
+    return total
+
+
 def _polygamma(n: int, x: Any) -> Any:
     """The n-th derivative of `digamma`, n >= 1 (DLMF 25.11.12)."""
     if x.dtype.kind == "c":
         raise TypeError(
             "digamma: no derivative is known for complex arguments, because SciPy's zeta takes real ones only"
         )
-    return (-1) ** (n + 1) * math.factorial(n) * sp.zeta(n + 1, x)
+    return (-1) ** (n + 1) * math.factorial(n) * _zeta(n + 1, x)
 
 
 polygamma: Primitive = define(_polygamma, None, lambda g, ans, n, x: g * polygamma(n + 1, x), name="polygamma")
@@ -182,7 +204,7 @@ define(sp.betaincinv, None, None, lambda g, ans, a, b, y: g / _beta_density(a, b
 define(sp.betainccinv, None, None, lambda g, ans, a, b, y: -g / _beta_density(a, b, ans))
 
 # Bessel functions: from the two neighbouring orders, which unlike ``J_v' = J_(v-1) - (v / x) J_v`` is right at 0
-# (DLMF 10.6.1, 10.29.1)
+# (DLMF 10.6.1, 10.29.1); y1 and k1 are infinite there
 
 
 def _damping(x: Any) -> Any:
@@ -196,7 +218,7 @@ define(sp.j0, lambda g, ans, x: -g * sp.j1(x))
 define(sp.j1, lambda g, ans, x: g * (0.5 * (sp.j0(x) - sp.jv(2, x))))
 define(sp.jv, None, lambda g, ans, v, x: g * (0.5 * (sp.jv(v - 1, x) - sp.jv(v + 1, x)))).elementwise = False
 define(sp.y0, lambda g, ans, x: -g * sp.y1(x))
-define(sp.y1, lambda g, ans, x: g * (0.5 * (sp.y0(x) - sp.yv(2, x))))
+define(sp.y1, lambda g, ans, x: g * (sp.y0(x) - ans / x))
 define(sp.yn, None, lambda g, ans, n, x: g * (0.5 * (sp.yn(n - 1, x) - sp.yn(n + 1, x)))).elementwise = False
 define(sp.yv, None, lambda g, ans, v, x: g * (0.5 * (sp.yv(v - 1, x) - sp.yv(v + 1, x)))).elementwise = False
 define(sp.i0, lambda g, ans, x: g * sp.i1(x))
@@ -208,11 +230,11 @@ define(
     sp.ive, None, lambda g, ans, v, x: g * (0.5 * (sp.ive(v - 1, x) + sp.ive(v + 1, x)) - _damping(x) * ans)
 ).elementwise = False
 define(sp.k0, lambda g, ans, x: -g * sp.k1(x))
-define(sp.k1, lambda g, ans, x: -g * (0.5 * (sp.k0(x) + sp.kv(2, x))))
+define(sp.k1, lambda g, ans, x: -g * (sp.k0(x) + ans / x))
 define(sp.kn, None, lambda g, ans, n, x: -g * (0.5 * (sp.kn(n - 1, x) + sp.kn(n + 1, x)))).elementwise = False
 define(sp.kv, None, lambda g, ans, v, x: -g * (0.5 * (sp.kv(v - 1, x) + sp.kv(v + 1, x)))).elementwise = False
 define(sp.k0e, lambda g, ans, x: g * (ans - sp.k1e(x)))
-define(sp.k1e, lambda g, ans, x: g * (ans - 0.5 * (sp.k0e(x) + sp.kve(2, x))))
+define(sp.k1e, lambda g, ans, x: g * (ans - sp.k0e(x) - ans / x))
 define(sp.kve, None, lambda g, ans, v, x: g * (ans - 0.5 * (sp.kve(v - 1, x) + sp.kve(v + 1, x)))).elementwise = False
 
 # Hypergeometric functions (DLMF 13.3.15, 15.5.1, 16.3.1) and exponential integrals
