@@ -21,14 +21,22 @@ BACKENDS = ("loky", "threading", "dask")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the arguments ask for and return the exit status."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:  # before the first experiment, or while the report is written
+        return _interrupted()
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     if options.command is None:
-        print(f"Run them with: {_command()} run NAME...|all\n\n{_listing()}")
+        _say(f"Run them with: {_command()} run NAME...|all\n\n{_listing()}")
         return 0
     names = _names(parser, options.names)
     if options.data is not None and not options.data.is_file():
-        parser.error(f"--data: there is no file {options.data}")
+        is_folder = options.data.is_dir()
+        parser.error(f"--data: {options.data} is a folder" if is_folder else f"--data: there is no file {options.data}")
     if options.backend == "dask" and importlib.util.find_spec("distributed") is None:
         parser.error("--backend dask needs Dask's scheduler: pip install 'tinygrad_ml[distributed]'")
     out: Path = options.out
@@ -54,14 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                 status = 1
                 print(f"experiments: {outcome.name}: {outcome.error}", file=sys.stderr)
             elif outcome.is_old:
-                print(f"{outcome.name:14} done before; --force does it again")
+                _say(f"{outcome.name:14} done before; --force does it again")
             else:
-                print(f"{outcome.name:14} {outcome.seconds:.1f} s", flush=True)
+                _say(f"{outcome.name:14} {outcome.seconds:.1f} s")
     except KeyboardInterrupt:
-        print("\nexperiments: interrupted; run it again to do what is missing", file=sys.stderr)
-        status = 130
+        status = _interrupted()
     if report := write_report(out, list(EXPERIMENTS)):
-        print(f"wrote {report}")
+        _say(f"wrote {report}")
     return status
 
 
@@ -119,6 +126,19 @@ def _check_writable(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
+
+
+def _interrupted() -> int:
+    print("\nexperiments: interrupted; run it again to do what is missing", file=sys.stderr)
+    return 130
+
+
+def _say(text: str) -> None:
+    """Print; where whoever read it has seen enough, like `head`, the work goes on without."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _cores() -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_ml.files import replacing
 
-from .drawing import STYLE
+from . import drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,14 +94,9 @@ class Article:
         caption : str
             What is to be seen; it is also read to those who cannot see it.
         """
-        import matplotlib
-
         self._claim("figure", name)
-        with matplotlib.rc_context({key: STYLE[key] for key in ("savefig.dpi", "svg.hashsalt")}):
-            for kind, metadata in (("png", {}), ("svg", {"Date": None})):
-                with replacing(self.folder / f"{name}.{kind}") as unfinished:
-                    figure.savefig(unfinished, format=kind, metadata=metadata)
-                figure.set_layout_engine("none")  # the second file keeps the layout of the first
+        with replacing(self.folder / f"{name}.png") as png, replacing(self.folder / f"{name}.svg") as svg:
+            drawing.save(figure, png, svg)
         self._add("figure", name=name, caption=caption, width=float(figure.get_figwidth()))
 
     def table(

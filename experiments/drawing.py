@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cycler import cycler
@@ -22,13 +23,12 @@ SPLITS: dict[str, dict[str, Any]] = {
     "test": {"color": "#E69F00", "linestyle": (0, (5, 1.5))},
 }
 
-#: For quantities from low to high, and for those of two signs.
-SEQUENTIAL, DIVERGING = "cividis", "RdBu_r"
+#: From dark to light in grey too, which no map with its middle light or dark is.
+SEQUENTIAL = "cividis"
 
 #: Matplotlib's settings while an experiment runs.
 STYLE: Any = {
     "axes.axisbelow": True,
-    "axes.formatter.use_mathtext": True,
     "axes.grid": True,
     "axes.labelsize": 10,
     "axes.prop_cycle": cycler(color=COLOURS[:6]) + cycler(linestyle=LINES),
@@ -84,6 +84,19 @@ def panels(
     return figure, figure.subplots(rows, columns, **options)
 
 
+def save(figure: Figure, png: Path, svg: Path) -> None:
+    """Write both files. Each is drawn once, where `Figure.savefig` would draw it twice, and the layout is made once."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    figure.set_dpi(STYLE["savefig.dpi"])
+    with matplotlib.rc_context({"svg.hashsalt": STYLE["svg.hashsalt"]}):
+        FigureCanvasAgg(figure).print_png(png)
+        figure.set_layout_engine("none")  # the second file keeps the layout of the first
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
+
+
 def image(axes: Any, pixels: Any, title: str = "", **options: Any) -> Any:
     """Show `pixels` without ticks or grid, and return what a colour bar takes."""
     axes.grid(False)
@@ -92,11 +105,11 @@ def image(axes: Any, pixels: Any, title: str = "", **options: Any) -> Any:
     return axes.imshow(pixels, **options)
 
 
-def plain_log_ticks(axis: Any) -> None:
+def plain_log_ticks(axis: Any, digits: Sequence[float] = (1, 2, 5)) -> None:
     """Ticks like 0.2, 0.5, 1 for a logarithmic axis (``axes.yaxis``) that spans few powers of ten."""
     from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_locator(LogLocator(subs=digits))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_locator(NullLocator())
 

@@ -93,7 +93,7 @@ def show_data(article: Article, samples: list[Sample]) -> None:
         panel.set(title=_outliers(sample.n), xlabel="$x_1$")
     axes[0].set_ylabel("$x_2$")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    article.figure("data", figure, "The training data with 1, 2, 4, 8 and 16 outliers of class 1.")
+    article.figure("data", figure, f"The training data with {COUNTS[0]} to {COUNTS[-1]} outliers of class 1.")
 
 
 def scatter(axes: Any, sample: Sample) -> None:

@@ -185,10 +185,10 @@ def number(value: float, form: str = "") -> str:
 
     Examples
     --------
-    >>> number(1234567), number(-0.5), number(0.96444, ".1%"), number(1.25e-9)
-    ('1,234,567', '−0.5', '96.4%', '1.25 × 10<sup>−9</sup>')
+    >>> number(1234567), number(-0.5), number(0.96444, ".1%"), number(0.0, ".1%"), number(1.25e-9)
+    ('1,234,567', '−0.5', '96.4%', '0.0%', '1.25 × 10<sup>−9</sup>')
     """
-    if value == 0:
+    if value == 0 and not form.endswith("%"):
         return "0"
     text = format(value, form or ("," if isinstance(value, int) else ".4g"))
     if power := re.fullmatch(r"(.+)e([+-]\d+)", text):
@@ -204,12 +204,12 @@ def inline(text: str) -> str:
 
     Examples
     --------
-    >>> inline("a *small* `a < b`")
-    'a <em>small</em> <code>a &lt; b</code>'
+    >>> inline("a *small* `a < b`, 1-2 and -3")
+    'a <em>small</em> <code>a &lt; b</code>, 1-2 and −3'
     """
     pieces, end = [], 0
     for match in _MARKUP.finditer(text):
-        pieces.append(escape(text[end : match.start()], quote=False))
+        pieces.append(_words(text[end : match.start()]))
         code, tex, emphasis = match.groups()
         if code is not None:
             pieces.append(f"<code>{escape(code, quote=False)}</code>")
@@ -218,7 +218,11 @@ def inline(text: str) -> str:
         else:
             pieces.append(f"<em>{inline(emphasis)}</em>")
         end = match.end()
-    return "".join([*pieces, escape(text[end:], quote=False)])
+    return "".join([*pieces, _words(text[end:])])
+
+
+def _words(text: str) -> str:
+    return escape(re.sub(r"(?<![\w.)-])-(?=\d)", "−", text), quote=False)
 
 
 def plain(text: str) -> str:

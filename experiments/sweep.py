@@ -81,7 +81,8 @@ def run(setting: Setting) -> Article:
     )
 
     best = candidates[int(np.argmax(means))]
-    default = {**best, "hidden": (64,), "learning_rate": 1e-3}
+    defaults = {name: getattr(tg.estimators.NeuralClassifier(), name) for name in ("hidden", "learning_rate")}
+    default = {**best, **defaults}
     right = {
         name: int(np.sum(tg.estimators.NeuralClassifier(**chosen).fit(X, y).predict(X_test) == y_test))
         for name, chosen in {"best": best, "default": default}.items()
@@ -90,10 +91,10 @@ def run(setting: Setting) -> Article:
     article.answer(
         f"Best are hidden layers of {shape(best['hidden'])} and a learning rate of {best['learning_rate']:g}, with "
         f"{means.max():.2%} in cross-validation. Trained once more on all {len(y):,} training images, that model "
-        f"gets *{right['best'] / len(y_test):.2%}* of the {len(y_test)} test images right (95 % interval {low:.1%} "
-        f"to {high:.1%}); the estimator's defaults, 64 and 0.001, get {right['default'] / len(y_test):.2%} in as "
-        "many epochs. The number of the cross-validation is the largest of many, and may owe that to luck; the test "
-        "images chose nothing, and are the judge."
+        f"gets *{right['best'] / len(y_test):.2%}* of the {len(y_test)} test images right (95% interval {low:.1%} "
+        f"to {high:.1%}); the estimator's defaults, {shape(defaults['hidden'])} and {defaults['learning_rate']:g}, get "
+        f"{right['default'] / len(y_test):.2%} in as many epochs. The number of the cross-validation is the largest of "
+        "many, and may owe that to luck; the test images chose nothing, and are the judge."
     )
     article.metrics["best"] = {"hidden": list(best["hidden"]), "learning_rate": best["learning_rate"]}
     article.metrics["validation_accuracy"] = means.max()
@@ -142,15 +143,15 @@ def shape(hidden: tuple[int, ...]) -> str:
 
 
 CAPTION = (
-    "Errors in cross-validation, all on logarithmic scales: of each pair (left), and against the learning rate, with "
-    "the standard deviation over folds as bars (right)."
+    "Errors in cross-validation, all on logarithmic scales: of each pair, in percent (left), and against the learning "
+    "rate, with the standard deviation over folds as bars (right)."
 )
 
 
 def draw(means: np.ndarray, spreads: np.ndarray, widths: list[tuple[int, ...]], rates: list[float]) -> Any:
     errors = 1 - means
     figure, (left, right) = drawing.panels(1, 2, width=4.8, height=3.4)
-    picture = drawing.image(left, errors, aspect="auto", norm="log")
+    drawing.image(left, errors, aspect="auto", norm="log")
     middle = np.sqrt(errors.min() * errors.max())
     for (row, column), error in np.ndenumerate(errors):
         colour = "white" if error < middle else "black"
@@ -158,12 +159,10 @@ def draw(means: np.ndarray, spreads: np.ndarray, widths: list[tuple[int, ...]], 
     left.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
     left.set_yticks(range(len(widths)), [shape(hidden) for hidden in widths])
     left.set(xlabel="learning rate", ylabel="units of the hidden layers")
-    bar = figure.colorbar(picture, ax=left, label="errors (fraction of images)")
     for k, (hidden, style) in enumerate(zip(widths, drawing.styles(len(widths)), strict=True)):
         shifted = np.array(rates) * 1.04 ** (k - (len(widths) - 1) / 2)  # so that bars do not hide each other
         right.errorbar(shifted, errors[k], spreads[k], label=shape(hidden), capsize=2.5, markersize=4, **style)
     right.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="errors (fraction of images)")
-    for axis in (bar.ax.yaxis, right.yaxis):
-        drawing.plain_log_ticks(axis)
+    drawing.plain_log_ticks(right.yaxis)
     right.legend(title="hidden units")
     return figure

@@ -69,7 +69,7 @@ def test_parts_have_every_row_once_and_the_scale_of_the_training_part(rng):
 
 @pytest.mark.parametrize("block", [1, 77])
 def test_what_is_split_is_read_in_blocks(block, monkeypatch):
-    data = make_year_prediction_like(1500, rng=5)
+    data = make_year_prediction_like(500, rng=5)
     whole = songs.split(data, np.random.default_rng(1))
     monkeypatch.setattr(songs, "BLOCK", block)
     in_blocks = songs.split(data, np.random.default_rng(1))
@@ -247,6 +247,9 @@ def test_everything_is_answered_by_the_numbers(solved):
         assert part in asked
     assert "not real songs" in words(article, "text")[0]
 
+    kinds = [block["kind"] for block in article._blocks if block["kind"] in ("question", "answer")]
+    assert "question question" not in " ".join(kinds) and kinds[-1] == "answer", "2 (a), (b) and (e) had only code"
+
     metrics = article.metrics
     again = songs.split(*(lambda s: (songs.load(s), s.rng("split")))(Setting(folder, quick=True)))
     reference = sklearn.linear_model.LogisticRegression(max_iter=500).fit(again.train.X, again.train.t)
@@ -283,6 +286,15 @@ def test_the_same_seed_gives_the_same_numbers(solved, tmp_path, without_pictures
     again = run(tmp_path)
     assert again.metrics == solved.metrics
     assert words(again, "answer") == words(solved, "answer")
+
+
+def test_a_file_of_few_songs_is_too_small(tmp_path):
+    """The table of the first and the last five rows was made before anything else, and raised IndexError."""
+    made = make_year_prediction_like(300, rng=3)
+    path = tmp_path / "songs.csv"
+    np.savetxt(path, np.column_stack((made.year, made.X))[:3], fmt=["%d"] + ["%.5f"] * 90, delimiter=",")
+    with pytest.raises(ValueError, match="part has . of 3 songs, and not both centuries; give a file with more songs"):
+        run(tmp_path, data=path)
 
 
 def test_another_seed_gives_other_songs():

@@ -132,6 +132,7 @@ def test_the_command_of_the_readme_starts_in_a_checkout_and_installed(tmp_path):
         (["run", "digits", "--jobs", "0"], "--jobs: must be at least 1"),
         (["run", "sweep", "--backend", "ray"], "--backend: invalid choice: 'ray'"),
         (["run", "century", "--data", "missing.txt"], "--data: there is no file missing.txt"),
+        (["run", "century", "--data", str(ROOT)], f"--data: {ROOT} is a folder"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message, capsys):
@@ -249,6 +250,34 @@ def test_an_interrupt_keeps_what_is_finished(jobs, laboratory, tmp_path):
     assert sorted(path.name for path in (out / "endless").iterdir()) == ["started"], "nothing half is left"
 
 
+def test_an_interrupt_before_the_first_experiment_is_no_traceback(capsys, monkeypatch):
+    """Matplotlib is imported outside of what had caught the interrupt of a run."""
+
+    def interrupted(argv):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(__main__, "_main", interrupted)
+    assert __main__.main(["run", "first"]) == 130
+    assert capsys.readouterr().err == "\nexperiments: interrupted; run it again to do what is missing\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of Unix")
+def test_a_reader_that_leaves_ends_no_run(laboratory, tmp_path):
+    """The first line after `head` had left raised BrokenPipeError, and took the later experiments and the report."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    out = tmp_path / "out"
+    done = subprocess.run(
+        command(laboratory, "first", "second", "--out", str(out), "--jobs", "1"),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Second" in (out / "report.html").read_text()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
 def test_a_run_that_is_killed_takes_its_processes_with_it_and_goes_on_when_run_again(laboratory, tmp_path, capsys):
     out = tmp_path / "out"
@@ -329,6 +358,22 @@ def test_figures_are_written_twice_and_stand_in_the_report_with_their_caption_as
     assert (article.folder / "line.png").read_bytes().startswith(b"\x89PNG")
     assert ElementTree.parse(article.folder / "line.svg").getroot().tag.endswith("svg")
     assert "alt='A line of x &amp; y.'" in page and "data:image/svg+xml;base64," in page
+
+
+def test_a_figure_is_drawn_once_for_each_file(article, monkeypatch):
+    """`Figure.savefig` draws all twice, the first time for the layout only: half the time of a quick run."""
+    figure, axes = drawing.panels()
+    draws, draw = [], type(axes).draw
+    monkeypatch.setattr(type(axes), "draw", lambda *arguments: (draws.append(1), draw(*arguments)))
+    article.figure("line", figure, "A line.")
+    assert len(draws) == 2
+
+
+def test_numbers_of_texts_have_a_true_minus():
+    """Texts are formatted by Python, which writes a hyphen, and stood beside tables with a minus."""
+    assert (
+        report.inline("-0.28 points, (-1), 1-2, 64-64, `x[-1]`") == "−0.28 points, (−1), 1-2, 64-64, <code>x[-1]</code>"
+    )
 
 
 def test_a_figure_that_is_large_as_svg_stands_in_the_report_as_png(article, monkeypatch):

@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import KNeighborsClassifier
 
-from experiments import Setting, knn, report
+from experiments import Setting, drawing, knn, report
+from experiments.knn import plane
 from experiments.knn.plane import SOURCE, Grid
 
 
@@ -101,3 +103,22 @@ def test_the_grid_is_a_box_around_the_points(data):
     np.testing.assert_allclose(grid.points.min(axis=0), data[0].min(axis=0) - 0.5)
     np.testing.assert_allclose(grid.points.max(axis=0), data[0].max(axis=0) + 0.5)
     assert grid.cell * 36 == pytest.approx(np.prod(np.ptp(data[0], axis=0) + 1))
+
+
+def test_regions_differ_in_grey():
+    """All had the same share of their colour, and those of classes 1 and 2 the same grey."""
+    greys = []
+    for colour, share in zip(drawing.COLOURS, plane.SHADES, strict=False):
+        grey = np.dot(to_rgb(colour), (0.299, 0.587, 0.114))
+        greys.append(1 - share * (1 - grey))
+    assert len(greys) == len(SOURCE.priors) and max(np.diff(greys)) < -0.05
+
+
+def test_panels_fill_their_sheet(data):
+    """Panels in proportion left a margin at the sides, where the sheet was not."""
+    grid = Grid(data[0], 7)
+    figure, axes = grid.panels(2, 3, width=2.0)
+    figure.draw_without_rendering()
+    widths = [panel.get_position().width * figure.get_figwidth() for panel in axes.flat]
+    np.testing.assert_allclose(widths, 2.0, rtol=1e-6)
+    assert axes[1, 2].get_position().x1 == pytest.approx(1 - 0.12 / figure.get_figwidth())

@@ -19,10 +19,10 @@ def run(setting: Setting) -> Article:
     """Answer all parts of the sheet, then train networks."""
     article = Article(setting, TITLE)
     data = load(setting)
+    songs = split(data, setting.rng("split"))  # first, as it finds out whether there are songs enough
     article.section("Question 1: data")
     question_1.describe(article, setting, data)
     producer_effect.report(article, setting)
-    songs = split(data, setting.rng("split"))
     question_1.standardisation(article, setting, data, songs)
     question_1.validation(article, setting, songs)
     data_split, test_artists = data.split, None if data.artist is None else data.artist[data.test]

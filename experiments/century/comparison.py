@@ -26,7 +26,7 @@ PARTS = {"training": "± train", "validation": "± val", "test": "± test"}
 
 
 def wilson(right: int, songs: int) -> tuple[float, float]:
-    """The interval of Wilson's score for an accuracy, at 95 %.
+    """The interval of Wilson's score for an accuracy, at 95%.
 
     >>> low, high = wilson(80, 100)
     >>> round(low, 4), round(high, 4)
@@ -54,7 +54,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> tuple[int, int, float]:
 def by_groups(
     values: np.ndarray, groups: np.ndarray, rng: np.random.Generator, draws: int = 2000
 ) -> tuple[float, float]:
-    """A bootstrap interval of the mean at 95 % that draws whole groups, the values in which are alike."""
+    """A bootstrap interval of the mean at 95% that draws whole groups, the values in which are alike."""
     _, group = np.unique(groups, return_inverse=True)
     counts, sums = np.bincount(group), np.bincount(group, values)
     times = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=draws)
@@ -91,7 +91,7 @@ def table(article: Article, setting: Setting, right: Mapping[str, Mapping[str, n
         "accuracy",
         rows,
         ["model", *itertools.chain.from_iterable(PARTS.items())],
-        f"Accuracy on {counts[0]}, {counts[1]} and {counts[2]} songs; ± is half of Wilson's 95 % interval, which takes "
+        f"Accuracy on {counts[0]}, {counts[1]} and {counts[2]} songs; ± is half of Wilson's 95% interval, which takes "
         "songs for independent. The rows “reported” are printed on the sheet, for reference: they are of the real file"
         + (", and these songs are synthetic." if setting.data is None else "."),
         dict.fromkeys([*PARTS, *PARTS.values()], ".4f"),
@@ -132,6 +132,6 @@ def figure(article: Article, setting: Setting, right: Mapping[str, Mapping[str, 
     article.figure(
         "accuracies",
         drawing,
-        "Accuracies with Wilson's 95 % intervals. Open marks: what the sheet reports, of the real file"
+        "Accuracies with Wilson's 95% intervals. Open marks: what the sheet reports, of the real file"
         + (", not of these synthetic songs." if setting.data is None else "."),
     )

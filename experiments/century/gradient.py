@@ -61,10 +61,15 @@ def differences(f: Callable[[Array], float], theta: Array, h: float, is_central:
 def report(article: Article, setting: Setting, songs: Songs) -> None:
     """Parts (a) to (d) of question 2."""
     article.question("2 (a) Write `pred`, the prediction of logistic regression, $y = \\sigma(w^T x + b)$.")
-    article.code(_source(pred))
+    article.code(source(pred))
     article.text("The example of the sheet, $w = 0$, $b = 1$ and two rows of ones:")
     ones, both_new = np.ones((2, 90)), np.array([1.0, 1.0])
-    article.code(f">>> pred(np.zeros(90), 1, np.ones([2, 90]))\n{pred(np.zeros(90), 1, ones)!r}")
+    found = pred(np.zeros(90), 1, ones)
+    article.code(f">>> pred(np.zeros(90), 1, np.ones([2, 90]))\n{found!r}")
+    article.answer(
+        f"Both rows get {found[0]:.8f}, as printed on the sheet: that is $\\sigma(1)$, since $w = 0$ and $b = 1$ make "
+        "$z = 1$."
+    )
     far = 40.0
     by_the_sheet = -np.log(1 - expit(far) + 1e-15)
     article.text(
@@ -74,7 +79,7 @@ def report(article: Article, setting: Setting, songs: Songs) -> None:
         "derivative of zero. Written in $z$, the same function is exact everywhere:"
     )
     article.formula(r"L(w, b) = \frac{1}{N} \sum_{n=1}^N \log(1 + e^{z_n}) - t_n z_n, \qquad z_n = w^T x_n + b")
-    article.code(_source(cost))
+    article.code(source(cost))
 
     article.question("2 (b) Write `derivative_cost`, the derivatives of the cost by $w$ and $b$.")
     article.text("By the chain rule, with $y_n = \\sigma(z_n)$ in between,")
@@ -86,7 +91,13 @@ def report(article: Article, setting: Setting, songs: Songs) -> None:
         r"\frac{\partial L}{\partial b} = \frac{1}{N} \sum_{n=1}^N (y_n - t_n)",
     )
     article.text("The factor $y_n (1 - y_n)$ cancels, so nothing is divided by a number that may be zero.")
-    article.code(_source(derivative_cost))
+    article.code(source(derivative_cost))
+    dw, db = derivative_cost(ones, found, both_new)
+    article.answer(
+        "The code is the formula, for all songs at once. For the example of the sheet the derivative by $b$ is "
+        f"${db:.7f}$, and those by the {len(dw)} weights are ${dw.min():.7f}$ to ${dw.max():.7f}$: all features of the "
+        "example are 1, as if each were a bias."
+    )
 
     article.question("2 (c), (d) Show by finite differences that both derivatives are right.")
     rng = setting.rng("gradient")
@@ -164,8 +175,8 @@ def report(article: Article, setting: Setting, songs: Songs) -> None:
     verdicts = {check["verdict"] for check in checks.values()}
     worst_engine = max(check["worst_error_to_engine"] for check in checks.values())
     article.answer(
-        f"In the sheet's example `derivative_cost` says db = {example['db']:.7f} and the forward difference "
-        f"{example['db_forward']:.7f}; they are {scientific(example['db_error'])} apart, as much as a step of "
+        f"In the sheet's example `derivative_cost` says db = ${example['db']:.7f}$ and the forward difference "
+        f"${example['db_forward']:.7f}$; they are {scientific(example['db_error'])} apart, as much as a step of "
         f"$10^{{-5}}$ neglects (h/2 times the second derivative, {scientific(5e-6 * expit(1) * expit(-1))}). With the "
         f"sheet's step of $10^{{-9}}$ on one song, rounding leaves {scientific(checks['one song']['worst_error'], 1)}. "
         f"No step is needed to tell: the engine's derivative of `cost` agrees to {scientific(worst_engine, 1)}, and "
@@ -179,7 +190,7 @@ def report(article: Article, setting: Setting, songs: Songs) -> None:
     article.metrics["gradient_checks"] = checks
 
 
-def _source(function: Callable[..., object]) -> str:
+def source(function: Callable[..., object]) -> str:
     """The code of a function without its docstring."""
     head, _, body = inspect.getsource(function).split('"""')
     return head.rstrip() + "\n" + body.strip("\n")

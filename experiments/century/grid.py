@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 
 from ..article import Article
-from ..drawing import SPLITS, panels, styles
+from ..drawing import SPLITS, panels, plain_log_ticks, styles
 from ..setting import Setting
-from .descent import UPDATES, accuracy, listed, loss, plain_log, run_gradient_descent, shared
+from .descent import TICKS, UPDATES, accuracy, listed, loss, run_gradient_descent, shared
 from .songs import Part, Songs
 
 GRID_RATES, GRID_BATCHES = (0.1, 0.5, 1), (64, 512, 1024)
@@ -63,7 +63,7 @@ def _grid(article: Article, setting: Setting, songs: Songs, seed: int) -> tuple[
         ax.set(xlabel="update", title=f"$\\mu$ = {mu}")
     axes[0].set_ylabel("validation loss (nats)")
     axes[2].legend()
-    plain_log(axes[0])
+    plain_log_ticks(axes[0].yaxis, TICKS)
     article.figure(
         "grid", figure, "The nine runs, each from the same random parameters: validation loss by rate and batch size."
     )
@@ -78,10 +78,11 @@ def _grid(article: Article, setting: Setting, songs: Songs, seed: int) -> tuple[
         ax.text(UPDATES * (k + 0.5), 0.97, f"“B = {cells[k][1]}”", transform=ax.get_xaxis_transform(), ha="center",
                 va="top", fontsize=8, color="0.3")  # fmt: skip
         ax.axvline(UPDATES * k, color="0.8", linewidth=0.8)
-    ax.plot(UPDATES * np.arange(1, 10), REPORTED, "*", color="black", markersize=9, label="reported by the sheet")
+    ax.plot(UPDATES * np.arange(1, 10), REPORTED, "*", color="black", markersize=9, label="reported by the sheet",
+            clip_on=False)  # fmt: skip
     ax.set(xlabel="updates since the first run began", ylabel="validation loss (nats)", xlim=(0, 9 * UPDATES))
     ax.legend(loc="upper right", bbox_to_anchor=(1, 0.9))
-    plain_log(ax)
+    plain_log_ticks(ax.yaxis, TICKS)
     article.figure(
         "grid_of_the_sheet",
         figure,
@@ -146,7 +147,7 @@ def _behaviours(article: Article, songs: Songs, best: tuple[float, int], seed: i
         ax.set(xlabel="update", title=f"{name}\n$\\mu$ = {mu}, B = {size}")
     axes[0].set_ylabel("loss (nats)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    plain_log(axes[0])
+    plain_log_ticks(axes[0].yaxis, TICKS)
     article.figure(
         "behaviours",
         figure,

@@ -32,7 +32,7 @@ def describe(article: Article, setting: Setting, data: tg.data.YearPrediction) -
             f"`{setting.data.name}` holds {rows:,} songs. It is parsed once, into a binary file beside it that later "
             "runs map into memory; no more than the standardised features is copied from there."
         )
-    shown = [*range(5), *range(rows - 5, rows)]
+    shown = [*range(5), *range(rows - 5, rows)] if rows > 10 else range(rows)
     label = century(data.year)
     article.table(
         "songs",

@@ -48,7 +48,7 @@ def train(
     steps = 60 if setting.quick else 1000
     article.section(f"{steps:,} steps of gradient descent")
     article.question(
-        f"Split `load_digits` 75 % to 25 %, and run gradient descent for {steps:,} steps with learning rate "
+        f"Split `load_digits` 75% to 25%, and run gradient descent for {steps:,} steps with learning rate "
         f"{LEARNING_RATE}, with stabilised softmax values. Plot the cross-entropy and the accuracy on both splits, "
         "and report the final test accuracy."
     )
@@ -112,7 +112,7 @@ def train(
     article.answer(
         f"The final test accuracy is *{total.accuracy['test'][-1]:.2%}* with the sum ({total.right['test'][-1]} of "
         f"{len(y_test)} images) and *{mean.accuracy['test'][-1]:.2%}* with the mean ({mean.right['test'][-1]}). The "
-        f"95 % intervals are {interval(total.right['test'][-1], len(y_test))} and "
+        f"95% intervals are {interval(total.right['test'][-1], len(y_test))} and "
         f"{interval(mean.right['test'][-1], len(y_test))}; the cross-entropies are {total.loss['test'][-1]:.3f} and "
         f"{mean.loss['test'][-1]:.3f} nats per image."
     )
@@ -179,27 +179,31 @@ def draw_curves(curves: dict[str, Curve]) -> Any:
 
 def show_what_was_learned(article: Article, theta: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> None:
     predicted = np.argmax(X_test @ theta[:-1] + theta[-1], axis=1)
+    wrong = [(int(np.sum((y_test == a) & (predicted == b))), a, b) for a in range(10) for b in range(10) if a != b]
+    count, true, taken = max(wrong)
     figure, axes = drawing.panels(width=5.4, height=5.0)
     axes.grid(False)
     tg.viz.plot_confusion_matrix(y_test, predicted, ax=axes)
     axes.set(xlabel="predicted digit", ylabel="true digit")
     article.figure(
-        "confusion", figure, "Which test images are taken for which digit, after training with the mean loss."
+        "confusion",
+        figure,
+        "Which test images are taken for which digit, after training with the mean loss. "
+        f"{sum(n for n, *_ in wrong)} are taken for a wrong one; the most frequent mistake, {count} times, is to take "
+        f"{true} for {taken}.",
     )
 
     figure, axes = drawing.panels(2, 5, width=1.65, height=1.75)
     limit = np.max(np.abs(theta[:-1]))
     for digit, panel in enumerate(axes.ravel()):
         weights = theta[:-1, digit].reshape(8, 8)
-        shown = drawing.image(panel, weights, f"digit {digit}", cmap=drawing.DIVERGING, vmin=-limit, vmax=limit)
+        shown = drawing.image(panel, weights, f"digit {digit}", vmin=-limit, vmax=limit)
     figure.colorbar(shown, ax=axes, label="weight (score per unit of darkness)", shrink=0.9)
-    wrong = [(int(np.sum((y_test == a) & (predicted == b))), a, b) for a in range(10) for b in range(10) if a != b]
-    count, true, taken = max(wrong)
     article.figure(
         "weights",
         figure,
-        "The weights of every digit as an image, after training with the mean loss: ink on red speaks for the digit, "
-        "on blue against it. They contrast each digit with those that are like it, and are not pictures of it.",
+        "The weights of every digit as an image, after training with the mean loss: ink on yellow speaks for the "
+        "digit, on blue against it. They contrast each digit with those that are like it, and are not pictures of it.",
     )
     article.metrics["confusion"] = {"wrong": sum(n for n, *_ in wrong), "most_often": [true, taken, count]}
 

@@ -69,7 +69,7 @@ def add_layers(
             "cross-entropy (test)",
             "accuracy (test)",
             "images right",
-            "95 % interval of the accuracy",
+            "95% interval of the accuracy",
         ],
         "The linear model after its steps with the mean loss, and what layers add; intervals by Clopper and Pearson.",
         formats={"accuracy (test)": ".2%"},
@@ -134,6 +134,6 @@ def predict(model: Any, images: np.ndarray) -> np.ndarray:
 
 
 def interval(right: int, total: int) -> str:
-    """The 95 % confidence interval of an accuracy."""
+    """The 95% confidence interval of an accuracy."""
     low, high = binomtest(right, total).proportion_ci()
     return f"{low:.1%} to {high:.1%}"

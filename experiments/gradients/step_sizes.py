@@ -73,12 +73,14 @@ def draw_step_sizes(article: Article, setting: Setting) -> None:
         "softmax loss of digits along a line": (loss, 0.0, slope),
     }
     figure, panels = drawing.panels(1, 2, width=4.7, height=3.9, sharey=True)
-    rows, found = [], {}
+    rows, found, aside = [], {}, {}
     for panel, (title, (f, x, truth)) in zip(panels, subjects.items(), strict=True):
         for (name, (method, order, formula)), style in zip(METHODS.items(), drawing.styles(4), strict=True):
             errors = np.array([abs(method(f, x, h) - truth) / abs(truth) for h in steps])
             best = int(np.argmin(errors))
             if f is textbook:
+                if method is not complex_step:
+                    aside[name] = [abs(method(f, x, c * steps[best]) - truth) / abs(truth) for c in (100, 1 / 100)]
                 rows.append([name, formula, order, steps[best], 2.0 ** (-53 / (order + 1)), errors[best]])
             panel.loglog(steps, np.maximum(errors, 1e-17), label=name, markevery=8, markersize=4, **style)
         answer = tg.gradcheck.derivative(f, x)
@@ -106,12 +108,14 @@ def draw_step_sizes(article: Article, setting: Setting) -> None:
     )
     error, bound, evaluations = found[next(iter(found))]
     by_name = {row[0]: row[5] for row in rows}
+    too_long, too_short = (", ".join(scientific(errors[k], 1) for errors in aside.values()) for k in (0, 1))
     article.answer(
         f"At its best step, the forward difference errs by {scientific(by_name['forward'])}, the central one by "
         f"{scientific(by_name['central'])}, the extrapolated one by {scientific(by_name['extrapolated'])}; a step a "
-        "thousand times off costs digits on either side. The complex step is right to the last digits for all small "
-        "steps. Where it cannot be used, `tg.gradcheck.derivative` extrapolates from many steps: here it errs by "
-        f"{scientific(error)}, promises {scientific(bound)}, and takes {evaluations} evaluations."
+        f"hundred times as long makes these {too_long}, and one a hundred times as short {too_short}. The complex step "
+        "is right to the last digits for all small steps. Where it cannot be used, `tg.gradcheck.derivative` "
+        f"extrapolates from many steps: here it errs by {scientific(error)}, promises {scientific(bound)}, and takes "
+        f"{evaluations} evaluations."
     )
     article.metrics["steps"] = {row[0]: {"best_step": row[3], "error": row[5]} for row in rows}
     article.metrics["derivative"] = {"error": error, "bound": bound, "evaluations": evaluations}

@@ -8,31 +8,30 @@ import numpy as np
 from scipy.ndimage import label
 from tinygrad_ml.models import KNeighborsClassifier
 
-from .. import Article, drawing
+from .. import Article
 from .plane import SOURCE, Grid, draw_best, draw_points, draw_regions
 
 
 def draw_boundaries(article: Article, X: np.ndarray, y: np.ndarray, grid: Grid, counts: list[int]) -> None:
     article.section("Decision boundaries")
     article.question("Plot the decision boundary for each k. How does it change with k?")
-    predictions = KNeighborsClassifier().fit(X, y).predict(grid.points, counts)
+    *predictions, by_all = KNeighborsClassifier().fit(X, y).predict(grid.points, [*counts, len(y)])
     best = np.argmax(SOURCE.posterior(grid.points), axis=1)
-    sheets = {f"$k = {k}$": predicted for k, predicted in zip(counts, predictions, strict=True)} | {"best": best}
-    figure, axes = drawing.panels(4, 3, width=2.7, height=2.45, sharex=True, sharey=True)
-    for (title, predicted), panel in zip(sheets.items(), axes.flat, strict=False):
+    sheets = {f"$k = {k}$": predicted for k, predicted in zip(counts, predictions, strict=True)}
+    sheets |= {f"$k = N = {len(y)}$": by_all, "best": best}
+    figure, axes = grid.panels(4, 3, width=2.5, below=0.5)
+    for (title, predicted), panel in zip(sheets.items(), axes.flat, strict=True):
         draw_regions(panel, grid, predicted)
         draw_points(panel, X, y, size=3)
         draw_best(panel, grid)
-        panel.set(title=title, aspect="equal")
-    axes[-1, -1].set_visible(False)  # for eleven panels
-    axes[-2, -1].tick_params(labelbottom=True)
-    axes[-2, -1].set(xlabel="$x_1$")
-    label_sheet(figure, axes, columns=2)
+        panel.set(title=title)
+    explain_points(figure, axes)
     article.figure(
         "boundaries",
         figure,
         f"The classes predicted on a grid of {grid.side} by {grid.side} points for {len(counts)} numbers of "
-        "neighbours, with the training points. Dashed, and in the last panel: the best decision.",
+        f"neighbours and for all {len(y)} of them, with the training points. Dashed, and in the last panel: the best "
+        "decision.",
     )
     weight = SOURCE.pdf(grid.points)
     classes = range(len(SOURCE.priors))
@@ -80,14 +79,14 @@ def take_all(article: Article, X: np.ndarray, y: np.ndarray, X_test: np.ndarray,
         f"Tried with k = {n}, once with equal votes and once with votes of the weight $1 / d(x, x_n)$ "
         '(`weights="distance"`):'
     )
-    figure, axes = drawing.panels(1, 2, width=3.9, height=3.5, sharex=True, sharey=True)
+    figure, axes = grid.panels(1, 2, width=3.8, below=0.5)
     models = {weights: KNeighborsClassifier(n, weights=weights).fit(X, y) for weights in ("uniform", "distance")}
-    for (weights, model), panel in zip(models.items(), axes, strict=True):
+    for (weights, model), panel in zip(models.items(), axes.flat, strict=True):
         draw_regions(panel, grid, model.predict(grid.points))
         draw_points(panel, X, y, size=6)
         draw_best(panel, grid)
-        panel.set(title=f"$k = N = {n}$, {weights} weights", aspect="equal")
-    label_sheet(figure, axes[None], columns=2)
+        panel.set(title=f"$k = N = {n}$, {weights} weights")
+    explain_points(figure, axes)
     article.figure(
         "all_neighbours",
         figure,
@@ -107,14 +106,9 @@ def take_all(article: Article, X: np.ndarray, y: np.ndarray, X_test: np.ndarray,
     article.metrics["all_neighbours"] = {"answers": answers, "departure_from_frequencies": departure}
 
 
-def label_sheet(figure: Any, axes: Any, columns: int) -> None:
-    """Labels at the edges of a sheet of panels, and one legend below."""
-    figure.set_layout_engine("compressed")  # for panels whose sides are in proportion
-    for panel in axes[-1]:
-        panel.set(xlabel="$x_1$")
-    for panel in axes[:, 0]:
-        panel.set(ylabel="$x_2$")
-    legend = figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
+def explain_points(figure: Any, axes: Any) -> None:
+    """One legend below all panels."""
+    legend = figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="lower center", ncols=2)
     for handle in legend.legend_handles[:-1]:
         handle.set_sizes([30])
 

@@ -39,9 +39,10 @@ def estimate_densities(
     )
     true = SOURCE.pdf(grid.points)
     estimates = model.pdf(grid.points, NEIGHBORS)
-    figure, axes = drawing.panels(2, 3, width=3.1, height=2.75, sharex=True, sharey=True)
-    draw_densities(figure, axes.ravel(), grid, estimates, true, "$p(x)$ (per unit of area)")
-    label_edges(axes)
+    figure, axes = grid.panels(2, 3, width=2.9, above=0.7)
+    for each in zip(axes.flat, titles(), [*estimates, true], strict=True):
+        shown = draw_density(*each, grid)
+    add_bar(figure, axes, shown, "$p(x)$ (per unit of area)")
     article.figure(
         "density",
         figure,
@@ -50,11 +51,11 @@ def estimate_densities(
 
     class_true = SOURCE.class_pdf(grid.points)
     class_estimates = model.class_pdf(grid.points, NEIGHBORS)
-    figure, axes = drawing.panels(len(NEIGHBORS) + 1, 3, width=2.7, height=2.2, sharex=True, sharey=True)
+    figure, axes = grid.panels(len(NEIGHBORS) + 1, class_true.shape[1], width=2.5, above=0.7)
     for c, column in enumerate(axes.T):
-        name = f"$p(x|c = {c})$ (per unit of area)"
-        draw_densities(figure, column, grid, class_estimates[:, :, c], class_true[:, c], name, location="top")
-    label_edges(axes)
+        for each in zip(column, titles(f"class {c}, "), [*class_estimates[:, :, c], class_true[:, c]], strict=True):
+            shown = draw_density(*each, grid)
+    add_bar(figure, axes, shown, "$p(x|c)$ (per unit of area)")
     article.figure(
         "class_densities",
         figure,
@@ -139,26 +140,27 @@ def apply_bayes(
     article.metrics["bayes"] = {"by_bayes": [row[1] for row in rows], "by_vote": [row[2] for row in rows]}
 
 
-def draw_densities(
-    figure: Any, panels: Any, grid: Grid, estimates: Any, true: np.ndarray, name: str, location: str = "right"
-) -> None:
-    """A panel for each k and one for the truth, and their colour bar."""
+def titles(before: str = "") -> list[str]:
+    return [*(f"{before}$k = {k}$" for k in NEIGHBORS), f"{before}true"]
+
+
+def draw_density(panel: Any, title: str, density: np.ndarray, grid: Grid) -> Any:
     from matplotlib.colors import LogNorm
 
-    titles = [*(f"$k = {k}$" for k in NEIGHBORS), "true"]
-    for panel, title, density in zip(panels, titles, [*estimates, true], strict=True):
-        shown = panel.contourf(
-            grid.x, grid.y, grid.fold(density), levels=LEVELS, norm=LogNorm(LEVELS[0], LEVELS[-1]), extend="both",
-            cmap=drawing.SEQUENTIAL,
-        )  # fmt: skip
-        shown.set_rasterized(True)
-        panel.set(title=title, aspect="equal")
-    bar = figure.colorbar(shown, ax=list(panels), label=name, ticks=[1e-3, 1e-2, 1e-1, 1], location=location)
+    shown = panel.contourf(
+        grid.x, grid.y, grid.fold(density), levels=LEVELS, norm=LogNorm(LEVELS[0], LEVELS[-1]), extend="both",
+        cmap=drawing.SEQUENTIAL,
+    )  # fmt: skip
+    shown.set_rasterized(True)
+    panel.set(title=title)
+    return shown
+
+
+def add_bar(figure: Any, axes: Any, shown: Any, name: str) -> None:
+    """One colour bar above all panels."""
+    first, last = axes[0, 0].get_position(), axes[0, -1].get_position()
+    inch = 1 / figure.get_figheight()
+    place = figure.add_axes((first.x0, first.y1 + 0.35 * inch, last.x1 - first.x0, 0.12 * inch))
+    bar = figure.colorbar(shown, cax=place, label=name, ticks=[1e-3, 1e-2, 1e-1, 1], orientation="horizontal")
+    place.xaxis.set(label_position="top", ticks_position="top")
     bar.ax.minorticks_off()
-
-
-def label_edges(axes: Any) -> None:
-    for panel in axes[-1]:
-        panel.set(xlabel="$x_1$")
-    for panel in axes[:, 0]:
-        panel.set(ylabel="$x_2$")
