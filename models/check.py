@@ -44,6 +44,12 @@ class Case(NamedTuple):
     layers: Any
     targets: Draw
 
+    @property
+    def title(self) -> str:
+        """The model with its settings, and the number of its outputs where targets have an axis of them."""
+        outputs = self.targets(np.random.default_rng(0), 1).shape[1:]
+        return _title(self.model) + (f", {outputs[0]} outputs" if outputs else "")
+
 
 def _signs(*shape: int) -> Draw:
     return lambda rng, n: rng.choice([-1.0, 1.0], (n, *shape))
@@ -84,7 +90,9 @@ def check_case(case: Case, seed: int) -> Report:
     leaves, rebuild = tree.flatten(case.model.initial_parameters(X, y))
     parameters = rebuild([rng.standard_normal(leaf.shape) for leaf in leaves])
     weights = rng.uniform(0.5, 1.5, samples)
-    return check_derivatives(case.model, X, y, parameters, layers=case.layers, sample_weight=weights, rng=seed)
+    report = check_derivatives(case.model, X, y, parameters, layers=case.layers, sample_weight=weights, rng=seed)
+    report.title = case.title
+    return report
 
 
 def check_derivatives(

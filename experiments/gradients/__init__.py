@@ -53,13 +53,12 @@ def audit_models(article: Article, setting: Setting) -> None:
     rows, disagreements = [], []
     for case in setting.progress(cases[:: 3 if setting.quick else 1], "models"):
         report = check.check_case(case, setting.random_state("models"))
-        outputs = case.targets(setting.rng("targets")).shape[1:]
         heard = [row for row in report.rows if row.trace is not None]
         digits = {pair: min(row.digits(*pair) for row in heard) for pair in combinations(check.EXACT, 2)}
         disagreements.append(10 ** -min(digits.values()))
         rows.append(
             [
-                f"`{' '.join(repr(case.model).split())}`" + (f", {outputs[0]} outputs" if outputs else ""),
+                f"`{case.title}`",
                 len(report.rows),
                 digits["analytic", ENGINE],
                 digits["analytic", COMPLEX_STEP],
