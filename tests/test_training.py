@@ -197,7 +197,8 @@ def test_a_long_run_keeps_no_more_than_its_history():
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert (sizes[1] - sizes[0]) / 200 < 400, "bytes a step; a batch has 2,560"
+    # The history is 300 of it. The interpreter keeps freed tuples, up to 2,000 of each length, which is as much again.
+    assert (sizes[1] - sizes[0]) / 200 < 1000, "bytes a step; a batch has 2,560"
 
 
 def test_an_epochs_last_step_accumulates_what_is_left():
