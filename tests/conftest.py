@@ -9,8 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from tinygrad_ml.graph import is_recording
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Threads for small matrices only wait for each other."""
+    with threadpool_limits(1):
+        yield
 
 
 def pytest_addoption(parser: Any) -> None:

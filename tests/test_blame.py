@@ -46,6 +46,7 @@ def scaled(factor: float) -> Callable[..., Any]:
 # Rates
 
 
+@pytest.mark.slow
 def test_planted_errors_are_named_and_innocents_are_not(make_rng: Any) -> None:
     counted = rates.blame_rates(make_rng("rates"), graphs=240, bugs=4)
     assert counted.planted.total() >= 900

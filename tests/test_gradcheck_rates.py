@@ -17,6 +17,8 @@ from benchmarks.battery import PROBLEMS, Problem
 from benchmarks.random_functions import MISTAKES
 from tinygrad_ml.gradcheck import check_gradient
 
+pytestmark = pytest.mark.slow
+
 SEED = int(os.environ.get("GRADCHECK_SEED") or np.random.SeedSequence().generate_state(1)[0])
 AGAIN = f"GRADCHECK_SEED={SEED} repeats this run"
 #: A checker that keeps a promised rate exactly fails a test of it once in a thousand runs, by the luck of the draw.
