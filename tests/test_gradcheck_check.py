@@ -953,4 +953,4 @@ def test_the_engine_warns_of_nothing_beside_the_users_gradient() -> None:
     """Our own gradient is computed as a further witness, also where it is infinite."""
     report = check_gradient(lambda x: np.sum(np.sqrt(x)), np.zeros(2), lambda x: np.full(2, np.inf))
     assert report.verdict is Verdict.NONFINITE
-    assert report.rows[0].witnesses["engine"] == np.inf or np.isnan(report.rows[0].witnesses["engine"])
+    assert not np.isfinite(report.rows[0].witnesses["engine"])  # of either sign, by the direction that was drawn
