@@ -389,3 +389,22 @@ def test_threads_record_and_pull_independently() -> None:
     assert sorted(grads) == [0, 1, 2, 3]
     for k, grad in grads.items():
         np.testing.assert_array_equal(grad, np.full(3, 3.0 * k * k))
+
+
+def test_the_walk_back_holds_no_gradient_that_was_read() -> None:
+    # A name in the loop kept the last gradient but one while the next was computed: an array more at the peak.
+    x = leaf(np.linspace(-1, 1, 100_000))
+
+    def step() -> None:
+        x.grad = None
+        np.sum(np.tanh(x * 1.3 + 0.1) ** 2).backward()
+
+    step()
+    x.grad = None
+    tracemalloc.start()
+    try:
+        step()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3.1 * x.data.nbytes

@@ -127,7 +127,7 @@ def pull(
                     pending[order] = [parent, pulled, owned]
                     heappush(heap, order)
         if is_next:
-            node, g = parent, pulled
+            node, g, pulled = parent, pulled, None  # it is freed as soon as it has been read
         elif heap:
             node, g, _ = pending.pop(heappop(heap))
         else:
