@@ -181,7 +181,7 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         if self.solver == "gd":
             rate = self._rate(X, targets, weight, initial)
             return solvers.gradient_descent(self._objective(X, targets, weight, initial), start, rate)
-        total = float(len(X) if weight is None else weight.sum())
+        total = total_weight(X, weight)
 
         def loss_gradient(vector: np.ndarray, rows: np.ndarray) -> tuple[float, np.ndarray]:
             part = None if weight is None else weight[rows]
@@ -284,3 +284,8 @@ def check_weights(name: str, sample_weight: Any, n_samples: int) -> np.ndarray:
     if not weight.any():
         raise ValueError(f"{name}: sample_weight is zero for all samples; at least one must count")
     return weight
+
+
+def total_weight(samples: Any, weight: Any) -> float:
+    """The sum of the weights of samples, which is their number where they have none."""
+    return float(len(samples) if weight is None else weight.sum())

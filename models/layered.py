@@ -25,7 +25,7 @@ from sklearn.utils import check_random_state
 import tinygrad_ml as tg
 
 from . import least_squares, logistic_regression, multilayer_perceptron, softmax_regression, solvers
-from .base import GradientClassifier
+from .base import GradientClassifier, total_weight
 
 __all__ = ["LeastSquaresClassifier", "LogisticRegression", "MultilayerPerceptron", "SoftmaxRegression"]
 
@@ -66,7 +66,7 @@ class _Layered(GradientClassifier):
         return self._loss(parameters, X, y, weight)
 
     def _loss(self, parameters: Any, X: Any, y: Any, weight: Any) -> Any:
-        total = _total(X, weight)
+        total = total_weight(X, weight)
         network = tg.nn.Sequential(*self._layers(parameters))
         return self._scale(total) * self._sum(network, X, y, weight) + self._penalty(network, total, total)
 
@@ -104,7 +104,7 @@ class _Layered(GradientClassifier):
         self, network: tg.nn.Sequential, X: np.ndarray, y: np.ndarray, weight: Any, total: float | None = None
     ) -> float:
         """Add the gradient of the loss to that of the network's parameters, block by block, and return the loss."""
-        own = _total(X, weight)
+        own = total_weight(X, weight)
         loss, scale = 0.0, self._scale(own)
         for first in range(0, len(X), BLOCK):
             rows = slice(first, first + BLOCK)
@@ -135,7 +135,7 @@ class _Layered(GradientClassifier):
         batches: Iterator[Any] = itertools.repeat(slice(None))
         if self.solver == "sgd":
             batches = solvers.minibatches(len(X), self.batch_size, check_random_state(self.random_state))
-        total = _total(X, weight)
+        total = total_weight(X, weight)
         for rows in batches:
             part = None if weight is None else weight[rows]
             with np.errstate(over="ignore", invalid="ignore"):
@@ -259,7 +259,3 @@ def _gathered(network: tg.nn.Sequential, attribute: str) -> np.ndarray:
     for layer in _linear_layers(network):
         parts += [getattr(layer.weight, attribute).T, getattr(layer.bias, attribute)]
     return np.concatenate(parts, axis=None)
-
-
-def _total(X: Any, weight: Any) -> float:
-    return float(len(X) if weight is None else weight.sum())

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .base import GradientClassifier
+from .base import GradientClassifier, total_weight
 from .softmax_regression import softmax
 
 Arrays = list[Any]
@@ -175,7 +175,7 @@ class MultilayerPerceptron(GradientClassifier):
         *h, logits = self._forward(parameters, X)
         losses, _, delta = _cross_entropy(logits, y)
         share = _shares(y, weight)
-        strength = self.alpha / (_total(y, weight) if total is None else total)
+        strength = self.alpha / (total_weight(y, weight) if total is None else total)
         slope = _ACTIVATIONS[self.activation][1]
         loss = float(np.sum(share[:, 0] * losses))
         delta *= share
@@ -209,7 +209,7 @@ class MultilayerPerceptron(GradientClassifier):
                 Rh.append(slope(h[k + 1]) * Rz[k])
         _, p, delta = _cross_entropy(logits, y)
         share = _shares(y, weight)
-        strength = self.alpha / _total(y, weight)
+        strength = self.alpha / total_weight(y, weight)
         Rdelta = share * p * (Rz[-1] - np.sum(p * Rz[-1], axis=1, keepdims=True))
         delta *= share
         product: Arrays = [None] * len(parameters)
@@ -317,10 +317,6 @@ def _cross_entropy(logits: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nd
     residual = p.copy()
     p[rows, y], residual[rows, y] = own / total, -others / total
     return np.log(total) - shifted[rows, y], p, residual
-
-
-def _total(y: np.ndarray, weight: np.ndarray | None) -> float:
-    return float(len(y) if weight is None else weight.sum())
 
 
 def _shares(y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .base import total_weight
 from .linear import BLOCK, LinearClassifier
 from .solvers import Solution
 
@@ -129,7 +130,7 @@ class SoftmaxRegression(LinearClassifier):
         loss = np.sum(losses if weight is None else weight * losses)
         if self.C < np.inf:
             loss = loss + np.sum(W * W) / (2 * self.C)
-        return loss / _total(X, weight) if self.reduction == "mean" else loss
+        return loss / total_weight(X, weight) if self.reduction == "mean" else loss
 
     def _loss_gradient(
         self,
@@ -162,7 +163,7 @@ class SoftmaxRegression(LinearClassifier):
             loss += losses.sum()
             gradient[:-1] += (p @ x).T
             gradient[-1] += p.sum(axis=1)
-        samples_weigh = _total(X, weight)
+        samples_weigh = total_weight(X, weight)
         if self.C < np.inf:
             penalty = samples_weigh / (self.C * (total or samples_weigh))
             loss += penalty / 2 * np.vdot(W, W)
@@ -191,7 +192,7 @@ class SoftmaxRegression(LinearClassifier):
         for c in range(n_classes):
             blocks[c, c, features, features] += 1 / self.C
         hessian = blocks.transpose(2, 0, 3, 1).reshape(parameters.size, parameters.size)
-        return hessian / _total(X, weight) if self.reduction == "mean" else hessian
+        return hessian / total_weight(X, weight) if self.reduction == "mean" else hessian
 
     def _hessian_product(
         self, parameters: np.ndarray, vector: np.ndarray, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None
@@ -208,7 +209,7 @@ class SoftmaxRegression(LinearClassifier):
             product[:-1] += (change @ x).T
             product[-1] += change.sum(axis=1)
         product[:-1] += vector[:-1] / self.C
-        return product / _total(X, weight) if self.reduction == "mean" else product
+        return product / total_weight(X, weight) if self.reduction == "mean" else product
 
     @staticmethod
     def dL_dp(p: Any, y: int) -> np.ndarray:
@@ -323,7 +324,3 @@ def _scores(parameters: np.ndarray, x: np.ndarray) -> np.ndarray:
     g = np.matmul(parameters[:-1].T, x.T)
     g += parameters[-1][:, None]
     return g
-
-
-def _total(X: np.ndarray, weight: np.ndarray | None) -> float:
-    return float(len(X) if weight is None else weight.sum())
